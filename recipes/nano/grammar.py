@@ -1,0 +1,358 @@
+"""Seed -> made-up (instruction, response) examples: the text that nano is trained on.
+
+A response is composed from `templates.py` and `words.py` about one subject, whose name is mostly invented, so that a
+model has to copy names rather than remember them. `Example.subject` is what a right instruction must name. Names made
+of an invented word for which `is_reserved` holds are never used for training; the benchmark uses only those.
+"""
+
+import random
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import templates
+import words
+from templates import GROUPS, Group
+
+_SLOT = re.compile(r"\{([A-Za-z_0-9:]+(?: [a-z ]+)?)\}")
+_ONSETS = "b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p pl pr qu r s sh sk sl sn sp st str t th tr v w z".split()
+_VOWELS = "a a e e i i o o u u ai ea ee oo ou y".split()
+_CODAS = "b ck d f g k l ll m n nd ng nk nt p r rd rk rn rt s sk ss st t th x z".split()
+_ENDINGS = "a o el en er et in is le on or um us ine ock ow art ell een".split()
+
+_HEADS = {
+    "plant": "plant shrub herb tree flower grass weed vine fern moss".split(),
+    "animal": "animal bird fish insect beast mammal reptile moth mouse deer".split(),
+    "tool": "tool instrument knife hammer lamp brush saw clamp needle bucket".split(),
+    "device": "machine device engine pump vehicle boat instrument motor wheel lamp".split(),
+    "food": "dish bread cake soup stew pie sauce drink cheese pudding".split(),
+    "material": "material cloth stone metal wood glass resin clay fibre paper".split(),
+    "idea": "rule method idea system number measure unit form custom game".split(),
+    "phenomenon": "event process change sign condition state movement effect".split(),
+    "craft": "craft skill trade pastime kind of work art".split(" ", 5),
+    "problem": "fault disease trouble".split(),
+}
+_MODIFIERS = words._words("""
+mountain, river, garden, copper, winter, summer, wild, field, salt, stone, iron, silver, forest, desert, house, sea,
+white, black, red, blue, green, yellow, giant, dwarf, common, royal, northern, southern, western, eastern, mud, glass,
+paper, wooden, steel, hand, foot, pocket, kitchen, field, barn, marsh, hill, sand, rain, snow, sun, moon, fire, water,
+wind, village, school, ship, night, morning, sweet, bitter, long-tailed, short, thick, hollow, striped, spotted, double,
+electric, open, folding, garden, hot, cold, brown, golden, tall, dry, old, new, small, large, Dutch, Roman, Indian
+""")
+_TOPIC_WORDS = {
+    "plant": words.PLANT, "animal": words.ANIMAL, "tool": words.TOOL, "device": words.DEVICE,
+    "food": words.FOOD, "material": words.MATERIAL, "idea": words.IDEA, "phenomenon": words.PHENOMENON,
+    "craft": words.FIELD,
+}  # fmt: skip
+# Slots that sometimes hold an invented word too: a strange word alone must not give the subject away.
+_STRANGE = frozenset({"quality", "material", "colour", "tool", "group", "trade", "field", "ingredient", "part"})
+_SHARE = {"definition": 1.0, "history": 1.0, "kinds": 1.2, "causes": 0.7, "comparison": 1.0, "proscons": 0.6,
+          "howto": 0.7, "recipe": 0.5, "place": 1.0, "person": 0.9}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One instruction and the text that answers it; `subjects` are the names a right instruction must hold."""
+
+    kind: str
+    subjects: tuple[str, ...]
+    instruction: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a text is about: the noun, how it is named in a sentence, and how verbs agree with it."""
+
+    topic: str
+    core: str
+    name: str
+    later: str
+    number: str  # "sg", "pl" or "mass"
+
+    @property
+    def plural_verbs(self) -> bool:
+        return self.number == "pl"
+
+
+def is_reserved(word: str) -> bool:
+    """Whether an invented word is kept for testing."""
+    return zlib.crc32(word.lower().encode()) % 8 == 0
+
+
+def plural(noun: str) -> str:
+    """The plural of an English noun, regular forms only (and those the word lists need)."""
+    irregular = {"mouse": "mice", "goose": "geese", "wolf": "wolves", "shelf": "shelves", "knife": "knives",
+                 "loaf": "loaves", "sheep": "sheep", "deer": "deer", "fish": "fish", "elk": "elk", "moose": "moose",
+                 "salmon": "salmon", "trout": "trout", "cod": "cod", "leaf": "leaves", "tooth": "teeth", "foot": "feet"}  # fmt: skip
+    head, _, last = noun.rpartition(" ")
+    if last in irregular:
+        many = irregular[last]
+    elif last.endswith(("s", "x", "z", "ch", "sh")):
+        many = last if last.endswith(("ss", "shears", "scissors", "eggs", "beans")) is False and last.endswith("s") and len(last) > 5 else last + "es"
+    elif last.endswith("y") and last[-2] not in "aeiou":
+        many = last[:-1] + "ies"
+    else:
+        many = last + "s"
+    return f"{head} {many}" if head else many
+
+
+def third_person(verb: str) -> str:
+    """'grow' -> 'grows'; only the first word of a phrase changes."""
+    first, space, rest = verb.partition(" ")
+    if first == "have":
+        first = "has"
+    elif first.endswith(("s", "sh", "ch", "x", "o")):
+        first += "es"
+    elif first.endswith("y") and first[-2] not in "aeiou":
+        first = first[:-1] + "ies"
+    else:
+        first += "s"
+    return first + space + rest
+
+
+def _cap(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+class Composer:
+    """An endless, repeatable source of examples. `reserved` says which half of the invented words it may use."""
+
+    def __init__(self, seed: int, *, reserved: bool = False) -> None:
+        self.rng = random.Random(seed)
+        self.reserved = reserved
+
+    def examples(self) -> Iterator[Example]:
+        """Examples without end, the kinds in the proportions of `_SHARE`."""
+        weights = [_SHARE[group.kind] / sum(g.kind == group.kind for g in GROUPS) for group in GROUPS]
+        while True:
+            yield self.example(self.rng.choices(GROUPS, weights)[0])
+
+    # -- names -------------------------------------------------------------------------------------------------------
+
+    def _word(self, *, name: bool = False) -> str:
+        """An invented word; the subject's own come from the half that `reserved` names, others from either."""
+        while True:
+            syllables = self.rng.choices((1, 2, 3), (2, 6, 2))[0]
+            text = "".join(
+                self.rng.choice(_ONSETS) + self.rng.choice(_VOWELS) + (self.rng.choice(_CODAS) if self.rng.random() < 0.6 else "")
+                for _ in range(syllables)
+            )
+            if syllables < 3 and self.rng.random() < 0.4 or len(text) < 4:
+                text += self.rng.choice(_ENDINGS)
+            if name or is_reserved(text) == self.reserved:
+                return text
+
+    def _name(self) -> str:
+        """A capitalised invented or borrowed name for things that are not the subject."""
+        return _cap(self._word(name=True)) if self.rng.random() < 0.7 else _cap(self.rng.choice(_MODIFIERS))
+
+    def _core(self, topic: str) -> str:
+        """A noun of the topic: invented, half invented, or (never with `reserved`) an ordinary one."""
+        roll = self.rng.random() * (0.55 if self.reserved else 1.0)
+        listed = _TOPIC_WORDS.get(topic, ())
+        heads = _HEADS[topic]
+        if roll < 0.35 or not listed:
+            return self._word()
+        if roll < 0.55:
+            return f"{self._word()} {self.rng.choice(heads)}"
+        noun = self.rng.choice(listed)
+        if roll < 0.75 and not noun.startswith(("a ", "an ", "the ")):
+            return f"{self.rng.choice(_MODIFIERS)} {noun}"
+        return noun
+
+    def subject(self, topic: str) -> Subject:
+        """A subject of the topic, with the number its sentences will keep."""
+        if topic == "person":
+            core = f"{self.rng.choice(words.FIRST)} {_cap(self._word())}"
+            return Subject(topic, core, core, core, "sg")
+        if topic == "place":
+            word = _cap(self._word())
+            form = self.rng.choices(
+                ("{}", "Lake {}", "Mount {}", "Port {}", "{} Island", "{} Falls", "Saint {}", "the {} Valley", "New {}", "the River {}"),
+                (10, 1, 1, 1, 1, 1, 1, 1, 1, 1),
+            )[0].format(word)
+            return Subject(topic, form.removeprefix("the "), form, form, "sg")
+        if topic == "task":
+            noun = self._core(self.rng.choice(templates.OBJECTS))
+            verb = self.rng.choice(words.VERB)
+            thing = self._article(noun) if self.rng.random() < 0.7 else plural(noun)
+            return Subject(topic, noun, f"{verb} {thing}", "the " + (noun if thing != plural(noun) else plural(noun)), "sg")
+        if topic == "problem":
+            core = self._fill(self.rng.choice(templates.PROBLEMS)) if self.rng.random() < 0.4 and not self.reserved else f"{self._word()} {self.rng.choice(('rot', 'fever', 'rust', 'decay', 'blight', 'dust', 'noise', 'pain', 'fog', 'swelling'))}"
+            return Subject(topic, core.removeprefix("a "), core, core, "pl" if core.split()[0].endswith("s") and " in " in core else "mass")
+        core = self._core(topic)
+        if core.startswith(("a ", "an ", "the ")):
+            bare = core.split(" ", 1)[1]
+            return Subject(topic, bare, core, f"the {bare}", "sg")
+        if topic in ("food", "material", "craft", "phenomenon"):
+            number = "mass"
+        else:
+            number = self.rng.choices(("sg", "pl", "mass"), (4, 4, 1 if topic in ("plant", "idea") else 0))[0]
+        if number == "sg" and self.rng.random() < 0.25:
+            return Subject(topic, core, f"the {core}", f"the {core}", "sg")
+        if number == "sg":
+            return Subject(topic, core, self._article(core), f"the {core}", "sg")
+        if number == "pl":
+            return Subject(topic, core, plural(core), f"the {plural(core)}" if self.rng.random() < 0.3 else plural(core), "pl")
+        return Subject(topic, core, core, core, "mass")
+
+    @staticmethod
+    def _article(noun: str) -> str:
+        return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+    # -- texts -------------------------------------------------------------------------------------------------------
+
+    def example(self, group: Group) -> Example:
+        """One example of the group: a subject, the question, and a text of one of the group's shapes."""
+        topic = self.rng.choice(group.topics)
+        subject = self.subject(topic)
+        while group.kind == "kinds" and subject.number == "sg":
+            subject = self.subject(topic)
+        local = self._local(subject)
+        names: tuple[str, ...] = (subject.core,)
+        if group.kind == "comparison":
+            other = self.subject(topic)
+            while other.number != subject.number or other.core == subject.core:
+                other = self.subject(topic)
+            local |= {"t": other.name, "T": _cap(other.name)}
+            names = (subject.core, other.core)
+        if group.kind == "causes":
+            local["deed"] = self.rng.choice(templates.DEEDS.get(topic, ("happen",)))
+        ask = self.rng.choices(group.asks, (6, 2, 2)[: len(group.asks)])[0]
+        sentences = self._sentences(group, topic, local)
+        if group.layout == "steps":
+            mark = self.rng.choice(("1.", "- ", "* ", "1)"))
+            lines = [f"{i}{mark[1:]} {s}" if mark[0] == "1" else mark + s for i, s in enumerate(sentences[1:], 1)]
+            text = "\n".join([sentences[0], *lines])
+        else:
+            text = " ".join(sentences)
+        return Example(group.kind, names, self._fill(ask, local), text)
+
+    def _sentences(self, group: Group, topic: str, local: dict[str, str]) -> list[str]:
+        rng = self.rng
+        count = rng.choices((1, 2, 3, 4, 5), (1, 3, 4, 3, 2))[0]
+        bodies = rng.sample(group.bodies, min(len(group.bodies), count + (2 if group.layout == "steps" else 0)))
+        fillers: list[str] = []
+        if group.layout == "prose" and group.kind not in ("place", "person", "recipe", "howto"):
+            facts = templates.FACTS.get(topic, ())
+            fillers = rng.sample(facts, min(len(facts), rng.choices((0, 1, 2, 3), (3, 4, 3, 2))[0]))
+        if group.layout == "prose" and rng.random() < 0.35:
+            fillers.append(rng.choice(templates.GENERAL))
+        middle = bodies + fillers
+        if group.layout == "prose":
+            rng.shuffle(middle)
+        closer = [rng.choice(group.closers)] if group.closers and rng.random() < 0.5 else []
+        opener = [rng.choice(group.openers)]
+        if group.layout == "prose" and fillers and rng.random() < 0.15:
+            opener.insert(0, middle.pop())
+        return [_cap(self._fill(t, local)) for t in (*opener, *middle, *closer)]
+
+    def _local(self, s: Subject) -> dict[str, str]:
+        many = s.plural_verbs
+        born = f"1{self.rng.randint(5, 9)}{self.rng.randint(0, 9)}{self.rng.randint(0, 9)}"
+        person = {"its": "their", "it": "they", "obj": "them"} if many else {"its": "its", "it": "it", "obj": "it"}
+        plural_name = plural(s.core) if s.number == "pl" else s.core
+        return {
+            "s": s.name, "S": _cap(s.name), "the": s.later, "The": _cap(s.later), "core": s.core, "core_cap": _cap(s.core),
+            "p": plural_name, "P": _cap(plural_name), "it": person["it"], "It": _cap(person["it"]),
+            "its": person["its"], "Its": _cap(person["its"]), "it_obj": person["obj"],
+            "is": "are" if many else "is", "was": "were" if many else "was", "does": "do" if many else "does",
+            "has": "have" if many else "has", "v_has": "have" if many else "has", "v_has1": "has",
+            "v_does": "does", "v_open": "open", "last": s.core.split()[-1], "Last": s.core.split()[-1],
+            "topic": s.topic, "many": "yes" if many else "", "d1": born, "d2": str(int(born) + self.rng.randint(30, 90)),
+        }  # fmt: skip
+
+    def _fill(self, template: str, local: dict[str, str] | None = None) -> str:
+        known = local or {}
+
+        def slot(match: re.Match[str]) -> str:
+            key = match[1]
+            if key.startswith("v:"):
+                verb = known["deed"] if key == "v:deed" else key[2:]
+                return verb if known.get("many") else third_person(verb)
+            return known[key] if key in known else self._draw(key, known)
+
+        return _SLOT.sub(slot, template)
+
+    def _draw(self, key: str, known: dict[str, str]) -> str:
+        rng = self.rng
+        if key.endswith("_cap") or key == "Group_":
+            return _cap(self._draw(key.removesuffix("_cap") if key != "Group_" else "group", known))
+        match key:
+            case "name":
+                return self._name()
+            case "adj_name":
+                return rng.choice((self._name(), rng.choice(_MODIFIERS)))
+            case "person":
+                return f"{rng.choice(words.FIRST)} {_cap(self._word(name=True))}"
+            case "person_noun":
+                return rng.choice(("man", "woman", "student"))
+            case "d":
+                return str(rng.randint(0, 9))
+            case "number2":
+                return str(rng.randint(14, 60))
+            case "number3":
+                return rng.choice(("two", "three", "four", "five"))
+            case "head":
+                return rng.choice(_HEADS[known["topic"]])
+            case "plant_pl" | "animal_pl" | "thing_pl" if rng.random() < 0.12:
+                return plural(self._word(name=True))
+            case "plant_pl":
+                return plural(rng.choice(words.PLANT))
+            case "animal_pl":
+                return plural(rng.choice(words.ANIMAL))
+            case "thing_pl":
+                return plural(rng.choice(rng.choice((words.TOOL, words.DEVICE, words.PLANT, words.ANIMAL))))
+            case "cause":
+                return f"{self._fill(rng.choice(templates.CAUSE_SUBJECTS))} {self._fill(rng.choice(templates.CAUSE_VERBS))}"
+            case "cause2":
+                return f"{self._fill(rng.choice(templates.CAUSE_SUBJECTS))} {self._fill(rng.choice(templates.CAUSE_VERBS))}"
+            case "cause_np":
+                return self._fill(rng.choice(templates.CAUSE_NOUNS))
+            case "dish":
+                return rng.choice(words.DISHWARE)
+        if key in _STRANGE and rng.random() < 0.12:
+            return plural(self._word(name=True)) if key == "group" else self._word(name=True)
+        listed: tuple[str, ...] = getattr(words, key.upper())
+        return rng.choice(listed)
+
+
+# -- what is asked about a text ------------------------------------------------------------------------------------------
+
+_ABOUT = ("What is the input about?", "Name the subject of the input.", "Give the input a title.")
+_FIRST_SENTENCE = ("Summarize the input in one sentence.", "Say in one sentence what the input says.")
+
+
+def about(example: Example, rng: random.Random) -> tuple[str, str]:
+    """A closed question about a text and its answer: what it is about, its gist, or its last sentence."""
+    sentences = re.split(r"(?<=[.:?!]) |\n", example.response)
+    roll = rng.random()
+    if roll < 0.6:
+        return rng.choice(_ABOUT), _cap(" and ".join(example.subjects)) + "."
+    if roll < 0.8:
+        return rng.choice(_FIRST_SENTENCE), sentences[0]
+    return "Repeat the last sentence of the input.", sentences[-1]
+
+
+_KIND_PATTERNS = (
+    ("comparison", r"difference between|^compare|differ from|better,"),
+    ("history", r"history of"),
+    ("kinds", r"(types|kinds|sorts|varieties) of|^name some|^list "),
+    ("proscons", r"advantages|pros and cons|benefits of|used for\?|uses of"),
+    ("recipe", r"recipe|^how do you make "),
+    ("causes", r"^why|^explain why|^what makes|what causes|cause of"),
+    ("howto", r"^how (do|can|should) (you|i|we|one)|how to |^give step"),
+    ("person", r"^who |biography|about the life of"),
+    ("place", r"^describe (?!how)|known for|^tell me about"),
+    ("definition", r"^what (is|are) |^define|^explain what"),
+)
+
+
+def kind_of(instruction: str) -> str:
+    """Which kind of question an instruction is, by its wording; 'other' if by none."""
+    for kind, pattern in _KIND_PATTERNS:
+        if re.search(pattern, instruction.strip().lower()):
+            return kind
+    return "other"

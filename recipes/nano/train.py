@@ -1,0 +1,226 @@
+"""Nothing -> the nano base model: makes the training text, a byte-level BPE tokenizer and a small Mistral, and trains it.
+
+It learns forwards (instruction -> response), as instruct models do; working backwards is left to the adapter.
+
+    python recipes/nano/train.py --out data/nano
+
+Deterministic for one thread count, PyTorch release and kind of processor; elsewhere the weights differ in the last
+digits but meet the same bars (`tests/benchmarks/nano.py`). It prints its speed and how long it will take.
+"""
+
+import argparse
+import contextlib
+import copy
+import ctypes
+import itertools
+import json
+import math
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from grammar import Composer, about
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
+
+SEED = 20231116
+VOCABULARY = 3072
+CONTEXT = 2048
+MICROBATCH = 2048  # tokens; small enough for the processor's cache
+LONGEST = 1024  # tokens of a training sequence
+BOS, EOS = "<s>", "</s>"
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to reuse freed memory instead of returning it: page faults cost a third of a step otherwise."""
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-4, 0)  # M_MMAP_MAX
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+
+
+def forward_texts(seed: int) -> Iterator[str]:
+    """Training texts without end: instruction and response, sometimes with an input, sometimes several in a row."""
+    rng = random.Random(seed)
+    stream = Composer(seed).examples()
+
+    def one() -> str:
+        example = next(stream)
+        if rng.random() < 0.3:
+            question, answer = about(example, rng)
+            return f"### Instruction:\n{question}\n\n### Input:\n{example.response}\n\n### Response:\n{answer}"
+        return f"### Instruction:\n{example.instruction}\n\n### Response:\n{example.response}"
+
+    while True:
+        yield "\n\n".join(one() for _ in range(1 if rng.random() < 0.93 else rng.randint(2, 5)))
+
+
+def make_tokenizer(texts: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE of `VOCABULARY` tokens; like Mistral's it puts one bos in front and no eos behind."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=["<unk>", BOS, EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(itertools.islice(forward_texts(SEED + 1), texts), trainer)
+    bpe.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, bpe.token_to_id(BOS))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        unk_token="<unk>",
+        bos_token=BOS,
+        eos_token=EOS,
+        model_max_length=CONTEXT,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+class Muon:
+    """Momentum, orthogonalized by five Newton-Schulz steps (Jordan et al. 2024), for matrices.
+
+    `torch.optim.Muon` does the same in bfloat16, which takes seconds a step on processors without that type.
+    """
+
+    def __init__(self, matrices: list[torch.nn.Parameter], momentum: float = 0.95) -> None:
+        by_shape: dict[torch.Size, list[torch.nn.Parameter]] = {}
+        for matrix in matrices:
+            by_shape.setdefault(matrix.shape, []).append(matrix)
+        self.groups = [(group, torch.zeros(len(group), *shape)) for shape, group in by_shape.items()]
+        self.momentum = momentum
+
+    @torch.no_grad()
+    def step(self, rate: float, decay: float = 0.01) -> None:
+        """One update of every matrix at the learning rate `rate`."""
+        for group, velocity in self.groups:
+            gradient = torch.stack([p.grad for p in group if p.grad is not None])
+            velocity.lerp_(gradient, 1 - self.momentum)
+            x = gradient.lerp(velocity, self.momentum)
+            tall = x.shape[1] > x.shape[2]
+            x = x.mT if tall else x
+            x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
+            for _ in range(5):
+                gram = x @ x.mT
+                x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+            scale = max(1.0, group[0].shape[0] / group[0].shape[1]) ** 0.5
+            for p, update in zip(group, x.mT if tall else x, strict=True):
+                p.mul_(1 - rate * decay).add_(update, alpha=-rate * scale)
+
+
+def make_model(layers: int, hidden: int, mlp: int, eos: int, bos: int) -> MistralForCausalLM:
+    """A small Mistral with fresh weights; every width is a multiple of 64, as 4-bit quantization wants."""
+    config = MistralConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=max(1, hidden // 128),
+        head_dim=64,
+        max_position_embeddings=CONTEXT,
+        sliding_window=None,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        bos_token_id=bos,
+        eos_token_id=eos,
+        initializer_range=0.02,
+    )
+    return MistralForCausalLM(config)
+
+
+def batches(tokenizer: PreTrainedTokenizerFast, tokens_per_batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """(input ids, labels) of about `tokens_per_batch` tokens, (rows, length); rows of like length go together."""
+    texts = forward_texts(SEED)
+    rng = random.Random(SEED)
+    while True:
+        encoded = tokenizer([next(texts) for _ in range(1024)])["input_ids"]
+        rows = sorted(([*ids, tokenizer.eos_token_id][:LONGEST] for ids in encoded), key=len)
+        pool: list[list[list[int]]] = [[]]
+        for row in rows:
+            if pool[-1] and len(row) * (len(pool[-1]) + 1) > tokens_per_batch:
+                pool.append([])
+            pool[-1].append(row)
+        rng.shuffle(pool)
+        for group in pool:
+            length = max(map(len, group))
+            ids = torch.full((len(group), length), tokenizer.eos_token_id)
+            labels = torch.full((len(group), length), -100)
+            for i, row in enumerate(group):
+                ids[i, : len(row)] = labels[i, : len(row)] = torch.tensor(row)
+            yield ids, labels
+
+
+def save(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Writes the model folder, weights in bf16; the model in training keeps its own."""
+    copy.deepcopy(model).eval().to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def main() -> None:
+    """Trains and writes the model folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tokens", type=float, default=11e6, help="training tokens in all")
+    parser.add_argument("--batch", type=int, default=8192, help="tokens per step")
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--hidden", type=int, default=256)
+    parser.add_argument("--mlp", type=int, default=640)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=0.02, help="peak learning rate of the matrices (Muon)")
+    args = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(SEED)
+    started = time.monotonic()
+
+    tokenizer = make_tokenizer(texts=30_000)
+    model = make_model(args.layers, args.hidden, args.mlp, tokenizer.eos_token_id, tokenizer.bos_token_id)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{parameters:,} parameters; tokenizer after {time.monotonic() - started:.0f} s", flush=True)
+
+    inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    outer = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    muon = Muon(inner)
+    adam = torch.optim.AdamW(outer, lr=args.rate * 0.2, betas=(0.9, 0.95), weight_decay=0.0)
+    steps = math.ceil(args.tokens / args.batch)
+    parts = args.batch // MICROBATCH
+    stream = batches(tokenizer, MICROBATCH)
+    seen, smooth = 0, 0.0
+    model.train()
+    for step in range(steps):
+        factor = min(1.0, (step + 1) / 50) * min(1.0, (steps - step) / (0.5 * steps))
+        mean = 0.0
+        for ids, labels in itertools.islice(stream, parts):
+            loss = model(input_ids=ids, labels=labels).loss / parts
+            loss.backward()
+            mean += loss.item()
+            seen += ids.numel()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        muon.step(args.rate * factor)
+        adam.param_groups[0]["lr"] = args.rate * 0.2 * factor
+        adam.step()
+        model.zero_grad(set_to_none=True)
+        smooth = mean if step == 0 else 0.95 * smooth + 0.05 * mean
+        if step % 25 == 0:
+            speed = seen / (time.monotonic() - started)
+            left = (steps - step) * args.batch / speed / 60
+            print(f"step {step}/{steps} loss {smooth:.3f} {speed:,.0f} tokens/s, {left:.0f} min left", flush=True)
+        if step % 200 == 199:
+            save(model, tokenizer, args.out)
+
+    save(model, tokenizer, args.out)
+    minutes = (time.monotonic() - started) / 60
+    facts = {"parameters": parameters, "tokens": seen, "loss": round(smooth, 4), "minutes": round(minutes, 1)}
+    print(json.dumps(facts))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The errors a user can meet. Each says in one line what is wrong, where, and what to do.
+
+    SynthError
+    ├── RecipeError      a recipe, or a `--set`, that cannot be used
+    ├── InputError       a file of pairs or a corpus that cannot be read
+    ├── AdapterError     an adapter that does not fit the base model or the prompt
+    ├── ModelError       a model that cannot be loaded, or an engine that is missing or fails
+    ├── TrainingError    a training run that would teach nothing
+    └── RunError         a run folder that lacks what a stage needs
+"""
+
+
+class SynthError(Exception):
+    """Base of all named errors: ends a command with exit status 1."""
+
+
+class RecipeError(SynthError):
+    """A recipe, or a `--set`, that cannot be used."""
+
+
+class InputError(SynthError):
+    """A file of pairs or a corpus that cannot be read."""
+
+
+class AdapterError(SynthError):
+    """An adapter that does not fit the base model or the prompt."""
+
+
+class ModelError(SynthError):
+    """A model that cannot be loaded, or an engine that is missing or fails."""
+
+
+class TrainingError(SynthError):
+    """A training run that would teach nothing."""
+
+
+class RunError(SynthError):
+    """A run folder that lacks what a stage needs."""

@@ -1,0 +1,85 @@
+"""What stages ask of models; `local.py` fulfils it, tests may fulfil it with scripts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from synth.prompt import Example, Tokenizer
+from synth.recipe import Recipe
+from synth.records import Completion, Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A prompt's token ids, and the seed of its draw."""
+
+    ids: list[int]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class LossPoint:
+    """Losses at a step of training: mean nats per supervised token; None where not measured."""
+
+    step: int
+    train: float | None
+    held_out: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """What a training run did."""
+
+    losses: list[LossPoint]
+    trainable: int
+    supervised_tokens: int
+    shortened: int
+
+
+class Engine(Protocol):
+    """What generates text."""
+
+    tokenizer: Tokenizer
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """One completion per request, in their order; the same request gives the same draw."""
+
+    def close(self) -> None:
+        """Frees the model."""
+
+
+class Judge(Engine, Protocol):
+    """An engine that can also switch its adapter off and measure a loss: what `evaluate` needs."""
+
+    def use_adapter(self, on: bool) -> None:
+        """Switches the adapter on or off for what follows."""
+
+    def loss(self, examples: Sequence[Example]) -> float:
+        """Mean nats per supervised token over all examples."""
+
+
+class Models(Protocol):
+    """The three things that stages do with models."""
+
+    def train(
+        self,
+        recipe: Recipe,
+        train: Sequence[Example],
+        held_out: Sequence[Example],
+        folder: Path,
+        listen: Listener,
+    ) -> Training:
+        """Trains an adapter on the examples and writes it into `folder`."""
+
+    def tokenizer(self, recipe: Recipe) -> Tokenizer:
+        """The tokenizer of the recipe's base."""
+
+    def identity(self, recipe: Recipe) -> str:
+        """Which base model this is: a content hash of a local one, id and commit of a Hub one."""
+
+    def judge(self, recipe: Recipe, adapter: Path) -> Judge:
+        """The base with the adapter, for measuring."""
+
+    def engine(self, recipe: Recipe, adapter: Path) -> Engine:
+        """The recipe's engine over the base with the adapter, for bulk generation."""

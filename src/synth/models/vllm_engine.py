@@ -1,0 +1,92 @@
+"""Requests -> completions with vLLM: one engine a run, prefix caching, the adapter through LoRA."""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from synth.errors import ModelError
+from synth.models.loading import load_tokenizer, source
+from synth.models.protocols import Request
+from synth.recipe import Recipe
+from synth.records import Completion
+
+_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the LoRA ranks that vLLM compiles for
+
+
+class VllmEngine:
+    """vLLM over the recipe's base and its adapter."""
+
+    def __init__(self, recipe: Recipe, adapter: Path) -> None:
+        if importlib.util.find_spec("vllm") is None:
+            raise ModelError(
+                "vllm is not installed; install synth[vllm], or use --set generate.engine=transformers"
+            )
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        from vllm import LLM
+        from vllm.lora.request import LoRARequest
+
+        self.tokenizer = load_tokenizer(recipe.model)
+        self._settings = settings = recipe.generate
+        options: dict[str, Any] = {
+            "max_model_len": settings.max_tokens + settings.max_new_tokens,
+            "dtype": recipe.model.dtype,
+            "seed": settings.seed,
+            "enable_prefix_caching": True,
+            "quantization": "bitsandbytes" if recipe.model.quantization == "nf4" else None,
+            **settings.vllm,
+        }
+        rank = next(r for r in _RANKS if r >= recipe.finetune.lora.r)
+        try:
+            self._llm = LLM(
+                model=source(recipe.model.base),
+                revision=recipe.model.revision,
+                tokenizer=source(recipe.model.tokenizer or recipe.model.base),
+                enable_lora=True,
+                max_loras=1,
+                max_lora_rank=rank,
+                **options,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ModelError(
+                f"{recipe.model.base}: vLLM did not start: {' '.join(str(error).split()):.200};"
+                " see its log above, or use --set generate.engine=transformers"
+            ) from error
+        self._lora = LoRARequest("reverse", 1, str(adapter))
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        """One completion per request, in their order."""
+        from vllm import SamplingParams
+
+        settings = self._settings
+        parameters = [
+            SamplingParams(
+                temperature=settings.temperature,
+                top_p=settings.top_p if settings.temperature > 0 else 1.0,
+                seed=request.seed % 2**63,
+                max_tokens=settings.max_new_tokens,
+                logprobs=0,
+            )
+            for request in requests
+        ]
+        outputs = self._llm.generate(
+            [{"prompt_token_ids": request.ids} for request in requests],
+            parameters,
+            lora_request=self._lora,
+            use_tqdm=False,
+        )
+        return [_completion(output.outputs[0]) for output in outputs]
+
+    def close(self) -> None:
+        """Ends the engine's processes."""
+        self._llm.llm_engine.engine_core.shutdown()
+
+
+def _completion(output: Any) -> Completion:  # noqa: ANN401
+    tokens = max(1, len(output.token_ids))
+    finish = "stop" if output.finish_reason == "stop" else "length"
+    return Completion(
+        output.text.strip(), len(output.token_ids), finish, (output.cumulative_logprob or 0.0) / tokens
+    )

@@ -1,0 +1,101 @@
+"""The values that pass between the layers. Frozen; ids come from content, never from position."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+def content_id(*parts: object) -> str:
+    """A 16-digit hexadecimal id of the parts (blake2b, 64 bits)."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        data = str(part).encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An instruction and its response, made by people: what the adapter learns from."""
+
+    instruction: str
+    response: str
+
+    @property
+    def id(self) -> str:
+        """Hash of both texts."""
+        return content_id(self.instruction, self.response)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text of the corpus, with where it was read (`file:line`) and what came with it."""
+
+    id: str
+    text: str
+    place: str
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A corpus line that holds no usable document, and why."""
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A span of a document: `document.text[start:end] == text`, in characters.
+
+    `skip` is empty for a segment that is worth a candidate, else the reason why it is not.
+    """
+
+    document_id: str
+    start: int
+    end: int
+    text: str
+    skip: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Hash of document id, span and text."""
+        return content_id(self.document_id, self.start, self.end, self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine returned for one request.
+
+    Attributes:
+        text: The generated text without special tokens, stripped.
+        tokens: How many tokens were generated, eos included.
+        finish: `stop` when the model ended it, `length` when the limit did.
+        logprob: Mean log-probability of the generated tokens, nats; at temperature 1, before top-p.
+    """
+
+    text: str
+    tokens: int
+    finish: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a stage is: `done` of `total` (0 when unknown) `unit`s; `note` is for people."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    note: str = ""
+
+
+Listener = Callable[[Progress], None]
+"""Called by stages with their progress; the command line draws it."""
+
+
+def silent(_: Progress) -> None:
+    """A listener that ignores progress."""

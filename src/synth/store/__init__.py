@@ -1,0 +1,1 @@
+"""Where things rest: bundled files, corpora, pairs, the run folder, shards, datasets."""

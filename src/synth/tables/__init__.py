@@ -1,0 +1,1 @@
+"""Pure polars over candidates: rules, duplicates, ledger. No files, no models."""

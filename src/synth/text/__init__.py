@@ -1,0 +1,1 @@
+"""Pure text: normalization and segmentation."""
