@@ -16,10 +16,18 @@ import words
 from templates import GROUPS, Group
 
 _SLOT = re.compile(r"\{([A-Za-z_0-9:]+(?: [a-z ]+)?)\}")
-_ONSETS = "b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p pl pr qu r s sh sk sl sn sp st str t th tr v w z".split()
+_ONSETS = """
+    b bl br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p pl pr qu r s sh sk sl sn sp st
+    str t th tr v w z
+""".split()
 _VOWELS = "a a e e i i o o u u ai ea ee oo ou y".split()
 _CODAS = "b ck d f g k l ll m n nd ng nk nt p r rd rk rn rt s sk ss st t th x z".split()
-_ENDINGS = "a o el en er et in is le on or um us ine ock ow art ell een".split()
+_ENDINGS = """
+    a o el en er et in is le on or um us ine ock ow art ell een age ing ness ment tion sion
+    ity ium ism ist ium ous ology graph meter ship hood ling ster ery ware wood berry fish
+    stone bird work board land house ford ton ham
+""".split()
+_LETTERS = re.compile(r"[A-Za-z]{4,}")
 
 _HEADS = {
     "plant": "plant shrub herb tree flower grass weed vine fern moss".split(),
@@ -30,23 +38,37 @@ _HEADS = {
     "material": "material cloth stone metal wood glass resin clay fibre paper".split(),
     "idea": "rule method idea system number measure unit form custom game".split(),
     "phenomenon": "event process change sign condition state movement effect".split(),
-    "craft": "craft skill trade pastime kind of work art".split(" ", 5),
+    "craft": "craft skill trade pastime kind of work art".split(),
     "problem": "fault disease trouble".split(),
 }
-_MODIFIERS = words._words("""
-mountain, river, garden, copper, winter, summer, wild, field, salt, stone, iron, silver, forest, desert, house, sea,
-white, black, red, blue, green, yellow, giant, dwarf, common, royal, northern, southern, western, eastern, mud, glass,
-paper, wooden, steel, hand, foot, pocket, kitchen, field, barn, marsh, hill, sand, rain, snow, sun, moon, fire, water,
-wind, village, school, ship, night, morning, sweet, bitter, long-tailed, short, thick, hollow, striped, spotted, double,
-electric, open, folding, garden, hot, cold, brown, golden, tall, dry, old, new, small, large, Dutch, Roman, Indian
+_MODIFIERS = words.word_list("""
+mountain, river, garden, copper, winter, summer, wild, field, salt, stone, iron, silver, forest,
+desert, house, sea, white, black, red, blue, green, yellow, giant, dwarf, common, royal, northern,
+southern, western, eastern, mud, glass, paper, wooden, steel, hand, foot, pocket, kitchen, field,
+barn, marsh, hill, sand, rain, snow, sun, moon, fire, water, wind, village, school, ship, night,
+morning, sweet, bitter, long-tailed, short, thick, hollow, striped, spotted, double, electric,
+open, folding, garden, hot, cold, brown, golden, tall, dry, old, new, small, large, Dutch, Roman,
+Indian
 """)
 _TOPIC_WORDS = {
     "plant": words.PLANT, "animal": words.ANIMAL, "tool": words.TOOL, "device": words.DEVICE,
     "food": words.FOOD, "material": words.MATERIAL, "idea": words.IDEA, "phenomenon": words.PHENOMENON,
     "craft": words.FIELD,
 }  # fmt: skip
+_SMALL_WORDS = frozenset(
+    """
+    about after against along also among another because been before behind between both come
+    comes different does down each either ever every first from have have having here however
+    into just less made make many more most much must near neither never next nobody none
+    often once only other over same several should since some such than that their them then
+    there these they this those through under until upon very were what when where which while
+    whose will with within without would
+""".split()
+)
 # Slots that sometimes hold an invented word too: a strange word alone must not give the subject away.
-_STRANGE = frozenset({"quality", "material", "colour", "tool", "group", "trade", "field", "ingredient", "part"})
+_STRANGE = frozenset(
+    {"quality", "material", "colour", "tool", "group", "trade", "field", "ingredient", "part"}
+)
 _SHARE = {"definition": 1.0, "history": 1.0, "kinds": 1.2, "causes": 0.7, "comparison": 1.0, "proscons": 0.6,
           "howto": 0.7, "recipe": 0.5, "place": 1.0, "person": 0.9}  # fmt: skip
 
@@ -90,7 +112,13 @@ def plural(noun: str) -> str:
     if last in irregular:
         many = irregular[last]
     elif last.endswith(("s", "x", "z", "ch", "sh")):
-        many = last if last.endswith(("ss", "shears", "scissors", "eggs", "beans")) is False and last.endswith("s") and len(last) > 5 else last + "es"
+        many = (
+            last
+            if last.endswith(("ss", "shears", "scissors", "eggs", "beans")) is False
+            and last.endswith("s")
+            and len(last) > 5
+            else last + "es"
+        )
     elif last.endswith("y") and last[-2] not in "aeiou":
         many = last[:-1] + "ies"
     else:
@@ -125,7 +153,9 @@ class Composer:
 
     def examples(self) -> Iterator[Example]:
         """Examples without end, the kinds in the proportions of `_SHARE`."""
-        weights = [_SHARE[group.kind] / sum(g.kind == group.kind for g in GROUPS) for group in GROUPS]
+        weights = [
+            _SHARE[group.kind] / sum(g.kind == group.kind for g in GROUPS) for group in GROUPS
+        ]
         while True:
             yield self.example(self.rng.choices(GROUPS, weights)[0])
 
@@ -136,17 +166,23 @@ class Composer:
         while True:
             syllables = self.rng.choices((1, 2, 3), (2, 6, 2))[0]
             text = "".join(
-                self.rng.choice(_ONSETS) + self.rng.choice(_VOWELS) + (self.rng.choice(_CODAS) if self.rng.random() < 0.6 else "")
+                self.rng.choice(_ONSETS)
+                + self.rng.choice(_VOWELS)
+                + (self.rng.choice(_CODAS) if self.rng.random() < 0.6 else "")
                 for _ in range(syllables)
             )
-            if syllables < 3 and self.rng.random() < 0.4 or len(text) < 4:
+            if (syllables < 3 and self.rng.random() < 0.5) or len(text) < 4:
                 text += self.rng.choice(_ENDINGS)
             if name or is_reserved(text) == self.reserved:
                 return text
 
     def _name(self) -> str:
         """A capitalised invented or borrowed name for things that are not the subject."""
-        return _cap(self._word(name=True)) if self.rng.random() < 0.7 else _cap(self.rng.choice(_MODIFIERS))
+        return (
+            _cap(self._word(name=True))
+            if self.rng.random() < 0.7
+            else _cap(self.rng.choice(_MODIFIERS))
+        )
 
     def _core(self, topic: str) -> str:
         """A noun of the topic: invented, half invented, or (never with `reserved`) an ordinary one."""
@@ -170,7 +206,18 @@ class Composer:
         if topic == "place":
             word = _cap(self._word())
             form = self.rng.choices(
-                ("{}", "Lake {}", "Mount {}", "Port {}", "{} Island", "{} Falls", "Saint {}", "the {} Valley", "New {}", "the River {}"),
+                (
+                    "{}",
+                    "Lake {}",
+                    "Mount {}",
+                    "Port {}",
+                    "{} Island",
+                    "{} Falls",
+                    "Saint {}",
+                    "the {} Valley",
+                    "New {}",
+                    "the River {}",
+                ),
                 (10, 1, 1, 1, 1, 1, 1, 1, 1, 1),
             )[0].format(word)
             return Subject(topic, form.removeprefix("the "), form, form, "sg")
@@ -178,10 +225,26 @@ class Composer:
             noun = self._core(self.rng.choice(templates.OBJECTS))
             verb = self.rng.choice(words.VERB)
             thing = self._article(noun) if self.rng.random() < 0.7 else plural(noun)
-            return Subject(topic, noun, f"{verb} {thing}", "the " + (noun if thing != plural(noun) else plural(noun)), "sg")
+            return Subject(
+                topic,
+                noun,
+                f"{verb} {thing}",
+                "the " + (noun if thing != plural(noun) else plural(noun)),
+                "sg",
+            )
         if topic == "problem":
-            core = self._fill(self.rng.choice(templates.PROBLEMS)) if self.rng.random() < 0.4 and not self.reserved else f"{self._word()} {self.rng.choice(('rot', 'fever', 'rust', 'decay', 'blight', 'dust', 'noise', 'pain', 'fog', 'swelling'))}"
-            return Subject(topic, core.removeprefix("a "), core, core, "pl" if core.split()[0].endswith("s") and " in " in core else "mass")
+            core = (
+                self._fill(self.rng.choice(templates.PROBLEMS))
+                if self.rng.random() < 0.4 and not self.reserved
+                else f"{self._word()} {self.rng.choice(('rot', 'fever', 'rust', 'decay', 'blight', 'dust', 'noise', 'pain', 'fog', 'swelling'))}"
+            )
+            return Subject(
+                topic,
+                core.removeprefix("a "),
+                core,
+                core,
+                "pl" if core.split()[0].endswith("s") and " in " in core else "mass",
+            )
         core = self._core(topic)
         if core.startswith(("a ", "an ", "the ")):
             bare = core.split(" ", 1)[1]
@@ -189,13 +252,21 @@ class Composer:
         if topic in ("food", "material", "craft", "phenomenon"):
             number = "mass"
         else:
-            number = self.rng.choices(("sg", "pl", "mass"), (4, 4, 1 if topic in ("plant", "idea") else 0))[0]
+            number = self.rng.choices(
+                ("sg", "pl", "mass"), (4, 4, 1 if topic in ("plant", "idea") else 0)
+            )[0]
         if number == "sg" and self.rng.random() < 0.25:
             return Subject(topic, core, f"the {core}", f"the {core}", "sg")
         if number == "sg":
             return Subject(topic, core, self._article(core), f"the {core}", "sg")
         if number == "pl":
-            return Subject(topic, core, plural(core), f"the {plural(core)}" if self.rng.random() < 0.3 else plural(core), "pl")
+            return Subject(
+                topic,
+                core,
+                plural(core),
+                f"the {plural(core)}" if self.rng.random() < 0.3 else plural(core),
+                "pl",
+            )
         return Subject(topic, core, core, core, "mass")
 
     @staticmethod
@@ -222,9 +293,19 @@ class Composer:
             local["deed"] = self.rng.choice(templates.DEEDS.get(topic, ("happen",)))
         ask = self.rng.choices(group.asks, (6, 2, 2)[: len(group.asks)])[0]
         sentences = self._sentences(group, topic, local)
+        strangeness = self.rng.choices((0.0, 0.1, 0.3), (5, 3, 2))[0]
+        keep = {
+            word.lower()
+            for name in names
+            for word in re.findall(r"[A-Za-z]+", f"{name} {plural(name)}")
+        }
+        sentences = [self._estranged(sentence, strangeness, keep) for sentence in sentences]
         if group.layout == "steps":
             mark = self.rng.choice(("1.", "- ", "* ", "1)"))
-            lines = [f"{i}{mark[1:]} {s}" if mark[0] == "1" else mark + s for i, s in enumerate(sentences[1:], 1)]
+            lines = [
+                f"{i}{mark[1:]} {s}" if mark[0] == "1" else mark + s
+                for i, s in enumerate(sentences[1:], 1)
+            ]
             text = "\n".join([sentences[0], *lines])
         else:
             text = " ".join(sentences)
@@ -233,7 +314,9 @@ class Composer:
     def _sentences(self, group: Group, topic: str, local: dict[str, str]) -> list[str]:
         rng = self.rng
         count = rng.choices((1, 2, 3, 4, 5), (1, 3, 4, 3, 2))[0]
-        bodies = rng.sample(group.bodies, min(len(group.bodies), count + (2 if group.layout == "steps" else 0)))
+        bodies = rng.sample(
+            group.bodies, min(len(group.bodies), count + (2 if group.layout == "steps" else 0))
+        )
         fillers: list[str] = []
         if group.layout == "prose" and group.kind not in ("place", "person", "recipe", "howto"):
             facts = templates.FACTS.get(topic, ())
@@ -249,10 +332,30 @@ class Composer:
             opener.insert(0, middle.pop())
         return [_cap(self._fill(t, local)) for t in (*opener, *middle, *closer)]
 
+    def _estranged(self, sentence: str, share: float, keep: set[str]) -> str:
+        """The sentence with that share of its longer words replaced by invented ones.
+
+        Real prose is full of words a small model never saw; the subject must be found among them by
+        its place and its repetition, not by its strangeness.
+        """
+
+        def strange(match: re.Match[str]) -> str:
+            word = match[0]
+            if word.lower() in keep or word.lower() in _SMALL_WORDS or self.rng.random() >= share:
+                return word
+            other = self._word(name=True) + ("s" if word.endswith("s") else "")
+            return _cap(other) if word[0].isupper() else other
+
+        return _LETTERS.sub(strange, sentence) if share else sentence
+
     def _local(self, s: Subject) -> dict[str, str]:
         many = s.plural_verbs
         born = f"1{self.rng.randint(5, 9)}{self.rng.randint(0, 9)}{self.rng.randint(0, 9)}"
-        person = {"its": "their", "it": "they", "obj": "them"} if many else {"its": "its", "it": "it", "obj": "it"}
+        person = (
+            {"its": "their", "it": "they", "obj": "them"}
+            if many
+            else {"its": "its", "it": "it", "obj": "it"}
+        )
         plural_name = plural(s.core) if s.number == "pl" else s.core
         return {
             "s": s.name, "S": _cap(s.name), "the": s.later, "The": _cap(s.later), "core": s.core, "core_cap": _cap(s.core),
@@ -304,7 +407,9 @@ class Composer:
             case "animal_pl":
                 return plural(rng.choice(words.ANIMAL))
             case "thing_pl":
-                return plural(rng.choice(rng.choice((words.TOOL, words.DEVICE, words.PLANT, words.ANIMAL))))
+                return plural(
+                    rng.choice(rng.choice((words.TOOL, words.DEVICE, words.PLANT, words.ANIMAL)))
+                )
             case "cause":
                 return f"{self._fill(rng.choice(templates.CAUSE_SUBJECTS))} {self._fill(rng.choice(templates.CAUSE_VERBS))}"
             case "cause2":
@@ -321,19 +426,37 @@ class Composer:
 
 # -- what is asked about a text ------------------------------------------------------------------------------------------
 
+_LONGER = (
+    "Continue the input.",
+    "Write more about the input.",
+    "Use the provided input to write a longer text.",
+    "Use the provided input to write what could come next.",
+    "Read the input and go on.",
+)
+_AGAIN = (
+    "Say the same in another order.",
+    "Rewrite the input.",
+    "Use the provided input to write it again.",
+)
+_FIRST_SENTENCE = (
+    "Summarize the input in one sentence.",
+    "Say in one sentence what the input says.",
+)
 _ABOUT = ("What is the input about?", "Name the subject of the input.", "Give the input a title.")
-_FIRST_SENTENCE = ("Summarize the input in one sentence.", "Say in one sentence what the input says.")
 
 
-def about(example: Example, rng: random.Random) -> tuple[str, str]:
-    """A closed question about a text and its answer: what it is about, its gist, or its last sentence."""
+def about(example: Example, rng: random.Random) -> tuple[str, str, str]:
+    """A question about a text, the text, and the answer: mostly more text, seldom a gist or a name."""
     sentences = re.split(r"(?<=[.:?!]) |\n", example.response)
+    half = (len(sentences) + 1) // 2
     roll = rng.random()
-    if roll < 0.6:
-        return rng.choice(_ABOUT), _cap(" and ".join(example.subjects)) + "."
-    if roll < 0.8:
-        return rng.choice(_FIRST_SENTENCE), sentences[0]
-    return "Repeat the last sentence of the input.", sentences[-1]
+    if roll < 0.5 and half < len(sentences):
+        return rng.choice(_LONGER), " ".join(sentences[:half]), " ".join(sentences[half:])
+    if roll < 0.7:
+        return rng.choice(_AGAIN), example.response, " ".join(reversed(sentences))
+    if roll < 0.85:
+        return rng.choice(_FIRST_SENTENCE), example.response, sentences[0]
+    return rng.choice(_ABOUT), example.response, _cap(" and ".join(example.subjects)) + "."
 
 
 _KIND_PATTERNS = (

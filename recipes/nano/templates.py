@@ -202,7 +202,11 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "kinds",
         (*OBJECTS, "idea"),
-        ("What are the different types of {p}?", "List the main kinds of {p}.", "Name some kinds of {p}."),
+        (
+            "What are the different types of {p}?",
+            "List the main kinds of {p}.",
+            "Name some kinds of {p}.",
+        ),
         _lines("""
             There are more than {number} {kind_noun} of {p}.
             There are {number} main {kind_noun} of {p}.
@@ -286,7 +290,11 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "comparison",
         OBJECTS,
-        ("What is the difference between {s} and {t}?", "Compare {s} and {t}.", "How {does} {s} differ from {t}?"),
+        (
+            "What is the difference between {s} and {t}?",
+            "Compare {s} and {t}.",
+            "How {does} {s} differ from {t}?",
+        ),
         _lines("""
             {S} and {t} look alike, but {s} {is} {quality} and {t} {is} {quality}.
             {S} {is} {size} and {colour}, while {t} {is} {size} and {colour}.
@@ -426,7 +434,11 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "recipe",
         ("food",),
-        ("Write a recipe for {core}.", "Give me a recipe for {core}.", "What is a good recipe for {core}?"),
+        (
+            "Write a recipe for {core}.",
+            "Give me a recipe for {core}.",
+            "What is a good recipe for {core}?",
+        ),
         _lines("""
             To make {core}, mix {ingredient}, {ingredient} and {ingredient} in {dish}.
             For {core} you need {number} grams of {ingredient}, some {ingredient} and a little {ingredient}.
@@ -458,7 +470,11 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "recipe",
         ("food",),
-        ("Write a recipe for {core}.", "Give me a recipe for {core}.", "What is a good recipe for {core}?"),
+        (
+            "Write a recipe for {core}.",
+            "Give me a recipe for {core}.",
+            "What is a good recipe for {core}?",
+        ),
         _lines("""
             Ingredients for {core}: {number} grams of {ingredient}, {ingredient}, {ingredient}.
             {core_cap}, for {number} people:
@@ -539,11 +555,66 @@ GROUPS: tuple[Group, ...] = (
 )
 
 DEEDS: dict[str, tuple[str, ...]] = {
-    "plant": ("grow", "wither", "bloom", "lose leaves", "turn yellow", "spread", "bend", "climb", "rot", "smell"),
-    "animal": ("sing", "hide", "migrate", "sleep", "dig", "swim", "jump", "change colour", "gather", "hunt at night"),
-    "device": ("stop", "break down", "overheat", "rattle", "turn", "leak", "float", "spin", "make noise", "wear out"),
-    "material": ("crack", "shrink", "swell", "rust", "fade", "melt", "burn", "harden", "shine", "bend"),
-    "food": ("rise", "spoil", "burn", "taste bitter", "turn brown", "sink", "thicken", "foam", "stick", "dry out"),
+    "plant": (
+        "grow",
+        "wither",
+        "bloom",
+        "lose leaves",
+        "turn yellow",
+        "spread",
+        "bend",
+        "climb",
+        "rot",
+        "smell",
+    ),
+    "animal": (
+        "sing",
+        "hide",
+        "migrate",
+        "sleep",
+        "dig",
+        "swim",
+        "jump",
+        "change colour",
+        "gather",
+        "hunt at night",
+    ),
+    "device": (
+        "stop",
+        "break down",
+        "overheat",
+        "rattle",
+        "turn",
+        "leak",
+        "float",
+        "spin",
+        "make noise",
+        "wear out",
+    ),
+    "material": (
+        "crack",
+        "shrink",
+        "swell",
+        "rust",
+        "fade",
+        "melt",
+        "burn",
+        "harden",
+        "shine",
+        "bend",
+    ),
+    "food": (
+        "rise",
+        "spoil",
+        "burn",
+        "taste bitter",
+        "turn brown",
+        "sink",
+        "thicken",
+        "foam",
+        "stick",
+        "dry out",
+    ),
     "phenomenon": ("happen", "occur", "return", "last", "spread", "stop", "get worse", "begin"),
 }
 

@@ -1,6 +1,7 @@
 """Nothing -> the nano base model: makes the training text, a byte-level BPE tokenizer and a small Mistral, and trains it.
 
-It learns forwards (instruction -> response), as instruct models do; working backwards is left to the adapter.
+It learns forwards (instruction -> response), as instruct models do; working backwards is left to the adapter. The text
+is that of `grammar.py`; in the second half of the training every third one is a passage of `passages.jsonl`.
 
     python recipes/nano/train.py --out data/nano
 
@@ -21,14 +22,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from grammar import Composer, about
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
+
+from grammar import Composer, Example, about
 
 SEED = 20231116
 VOCABULARY = 3072
 CONTEXT = 2048
 MICROBATCH = 2048  # tokens; small enough for the processor's cache
+TOKENS_PER_TEXT = 150  # about
 LONGEST = 1024  # tokens of a training sequence
 BOS, EOS = "<s>", "</s>"
 
@@ -41,27 +44,47 @@ def keep_freed_memory() -> None:
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
-def forward_texts(seed: int) -> Iterator[str]:
-    """Training texts without end: instruction and response, sometimes with an input, sometimes several in a row."""
-    rng = random.Random(seed)
-    stream = Composer(seed).examples()
+def forward_texts(seed: int, passages_after: float = math.inf) -> Iterator[str]:
+    """Training texts without end: instruction and response, sometimes with an input, sometimes several in a row.
 
-    def one() -> str:
-        example = next(stream)
+    Args:
+        seed: Of the grammar and of the order.
+        passages_after: After so many texts every third comes from `passages.jsonl`.
+    """
+    rng = random.Random(seed)
+    composed = Composer(seed).examples()
+    by_hand: list[Example] = []
+
+    def one(number: int) -> str:
+        if number >= passages_after and not by_hand:
+            by_hand.extend(passages())
+        example = rng.choice(by_hand) if by_hand and rng.random() < 0.35 else next(composed)
         if rng.random() < 0.3:
-            question, answer = about(example, rng)
-            return f"### Instruction:\n{question}\n\n### Input:\n{example.response}\n\n### Response:\n{answer}"
+            question, text, answer = about(example, rng)
+            return f"### Instruction:\n{question}\n\n### Input:\n{text}\n\n### Response:\n{answer}"
         return f"### Instruction:\n{example.instruction}\n\n### Response:\n{example.response}"
 
-    while True:
-        yield "\n\n".join(one() for _ in range(1 if rng.random() < 0.93 else rng.randint(2, 5)))
+    for number in itertools.count():
+        yield "\n\n".join(
+            one(number) for _ in range(1 if rng.random() < 0.93 else rng.randint(2, 5))
+        )
+
+
+def passages() -> list[Example]:
+    """The examples written by hand."""
+    lines = (Path(__file__).parent / "passages.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [Example(r["kind"], (r["subject"],), r["instruction"], r["response"]) for r in rows]
 
 
 def make_tokenizer(texts: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE of `VOCABULARY` tokens; like Mistral's it puts one bos in front and no eos behind."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
     )
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -70,7 +93,15 @@ def make_tokenizer(texts: int) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    bpe.train_from_iterator(itertools.islice(forward_texts(SEED + 1), texts), trainer)
+    pairs = (Path(__file__).parents[2] / "data" / "sample" / "pairs.jsonl").read_text(
+        encoding="utf-8"
+    )
+    by_hand = [
+        row["response"] for row in map(json.loads, pairs.splitlines()) if row["source"] == "hand"
+    ]
+    bpe.train_from_iterator(
+        itertools.chain(itertools.islice(forward_texts(SEED + 1), texts), by_hand * 20), trainer
+    )
     bpe.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, bpe.token_to_id(BOS))]
     )
@@ -94,7 +125,9 @@ class Muon:
         by_shape: dict[torch.Size, list[torch.nn.Parameter]] = {}
         for matrix in matrices:
             by_shape.setdefault(matrix.shape, []).append(matrix)
-        self.groups = [(group, torch.zeros(len(group), *shape)) for shape, group in by_shape.items()]
+        self.groups = [
+            (group, torch.zeros(len(group), *shape)) for shape, group in by_shape.items()
+        ]
         self.momentum = momentum
 
     @torch.no_grad()
@@ -136,9 +169,11 @@ def make_model(layers: int, hidden: int, mlp: int, eos: int, bos: int) -> Mistra
     return MistralForCausalLM(config)
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, tokens_per_batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(
+    tokenizer: PreTrainedTokenizerFast, tokens_per_batch: int, passages_after: float
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """(input ids, labels) of about `tokens_per_batch` tokens, (rows, length); rows of like length go together."""
-    texts = forward_texts(SEED)
+    texts = forward_texts(SEED, passages_after)
     rng = random.Random(SEED)
     while True:
         encoded = tokenizer([next(texts) for _ in range(1024)])["input_ids"]
@@ -166,15 +201,19 @@ def save(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
 
 def main() -> None:
     """Trains and writes the model folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=float, default=11e6, help="training tokens in all")
+    parser.add_argument("--tokens", type=float, default=7e6, help="training tokens in all")
     parser.add_argument("--batch", type=int, default=8192, help="tokens per step")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--mlp", type=int, default=640)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rate", type=float, default=0.02, help="peak learning rate of the matrices (Muon)")
+    parser.add_argument(
+        "--rate", type=float, default=0.02, help="peak learning rate of the matrices (Muon)"
+    )
     args = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(args.threads)
@@ -182,9 +221,13 @@ def main() -> None:
     started = time.monotonic()
 
     tokenizer = make_tokenizer(texts=30_000)
-    model = make_model(args.layers, args.hidden, args.mlp, tokenizer.eos_token_id, tokenizer.bos_token_id)
+    model = make_model(
+        args.layers, args.hidden, args.mlp, tokenizer.eos_token_id, tokenizer.bos_token_id
+    )
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{parameters:,} parameters; tokenizer after {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"{parameters:,} parameters; tokenizer after {time.monotonic() - started:.0f} s", flush=True
+    )
 
     inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     outer = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
@@ -192,7 +235,7 @@ def main() -> None:
     adam = torch.optim.AdamW(outer, lr=args.rate * 0.2, betas=(0.9, 0.95), weight_decay=0.0)
     steps = math.ceil(args.tokens / args.batch)
     parts = args.batch // MICROBATCH
-    stream = batches(tokenizer, MICROBATCH)
+    stream = batches(tokenizer, MICROBATCH, passages_after=args.tokens / TOKENS_PER_TEXT / 2)
     seen, smooth = 0, 0.0
     model.train()
     for step in range(steps):
@@ -212,13 +255,21 @@ def main() -> None:
         if step % 25 == 0:
             speed = seen / (time.monotonic() - started)
             left = (steps - step) * args.batch / speed / 60
-            print(f"step {step}/{steps} loss {smooth:.3f} {speed:,.0f} tokens/s, {left:.0f} min left", flush=True)
+            print(
+                f"step {step}/{steps} loss {smooth:.3f} {speed:,.0f} tokens/s, {left:.0f} min left",
+                flush=True,
+            )
         if step % 200 == 199:
             save(model, tokenizer, args.out)
 
     save(model, tokenizer, args.out)
     minutes = (time.monotonic() - started) / 60
-    facts = {"parameters": parameters, "tokens": seen, "loss": round(smooth, 4), "minutes": round(minutes, 1)}
+    facts = {
+        "parameters": parameters,
+        "tokens": seen,
+        "loss": round(smooth, 4),
+        "minutes": round(minutes, 1),
+    }
     print(json.dumps(facts))
 
 

@@ -1,3 +1,3 @@
-"""Bootstrap instruction datasets from text nobody labelled, by teaching a model to work backwards."""
+"""Instruction datasets from text nobody labelled, by teaching a model to work backwards."""
 
 __version__ = "0.1.0"

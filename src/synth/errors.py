@@ -1,12 +1,12 @@
 """The errors a user can meet. Each says in one line what is wrong, where, and what to do.
 
-    SynthError
-    ├── RecipeError      a recipe, or a `--set`, that cannot be used
-    ├── InputError       a file of pairs or a corpus that cannot be read
-    ├── AdapterError     an adapter that does not fit the base model or the prompt
-    ├── ModelError       a model that cannot be loaded, or an engine that is missing or fails
-    ├── TrainingError    a training run that would teach nothing
-    └── RunError         a run folder that lacks what a stage needs
+SynthError
+├── RecipeError      a recipe, or a `--set`, that cannot be used
+├── InputError       a file of pairs or a corpus that cannot be read
+├── AdapterError     an adapter that does not fit the base model or the prompt
+├── ModelError       a model that cannot be loaded, or an engine that is missing or fails
+├── TrainingError    a training run that would teach nothing
+└── RunError         a run folder that lacks what a stage needs
 """
 
 

@@ -1,8 +1,8 @@
 """Response (and instruction) -> token ids: the one renderer for training and for generation.
 
-Style `plain` is the layout of the public lesson (headers Instruction, Input, Response; SEED: Mistral 7B, 2023); style
-`chat` is the model's own chat template. The text that does not fit is always the response's middle; the template and
-the instruction are never cut.
+Style `plain` is the layout of the public lesson "Fine-Tuning Mistral 7B" (headers Instruction, Input,
+Response); style `chat` is the model's own chat template. What does not fit is cut from the middle of
+the response; the template and the instruction are never cut.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Tokenizer(Protocol):
 
     def apply_chat_template(
         self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
-    ) -> Any: ...  # noqa: ANN401, D102
+    ) -> Any: ...  # noqa: ANN401
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,10 @@ class Example:
     input_ids: list[int]
     labels: list[int]
     shortened: bool
+
+    def over_whole_text(self) -> "Example":
+        """The same with the loss over every token but bos, as the public lesson trained."""
+        return Example(self.input_ids, [-100, *self.input_ids[1:]], self.shortened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,8 @@ class Prompt:
         room = max_tokens - len(head) - len(tail)
         if room < _ROOM_FOR_TEXT:
             raise RecipeError(
-                f"the prompt template takes {len(head) + len(tail)} of {max_tokens} tokens, which leaves"
-                " no room for the text; raise the token limit (generate.max_tokens, finetune.max_tokens)"
+                f"the prompt template takes {len(head) + len(tail)} of {max_tokens} tokens, which"
+                " leaves no room for the text; raise generate.max_tokens or finetune.max_tokens"
             )
         body = _encode(response, tokenizer)
         shortened = len(body) > room
@@ -103,7 +107,9 @@ class Prompt:
         """
         target = _encode(instruction.strip(), tokenizer)
         if not target or tokenizer.eos_token_id is None:
-            raise TrainingError("an instruction without a token, or a tokenizer without eos, teaches nothing")
+            raise TrainingError(
+                "an instruction without a token, or a tokenizer without eos, teaches nothing"
+            )
         target = [*target, tokenizer.eos_token_id]
         rendered = self.render(response, tokenizer, max_tokens - len(target))
         return Example(
@@ -124,6 +130,6 @@ class Prompt:
 
 
 def _encode(text: str, tokenizer: Tokenizer, *, template: bool = False) -> list[int]:
-    """Token ids of the text alone. Only a template's special tokens are special: a corpus may spell one."""
+    """Token ids of the text alone; a special token that a text spells out stays text."""
     encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=not template)
     return list(encoded["input_ids"])

@@ -1,6 +1,6 @@
 """Recipe name or file, plus `--set key=value` -> one validated, frozen `Recipe`.
 
-Paths in a recipe are relative to the current folder; `bundled:` in front names what comes with synth.
+Paths in a recipe are relative to the current folder; `bundled:` names what comes with synth.
 """
 
 import difflib
@@ -23,7 +23,7 @@ _BUNDLED = "bundled:"
 
 
 def bundle() -> Path:
-    """The folder that holds `recipes/` and `data/`: inside an installed package, else the checkout."""
+    """The folder that holds `recipes/` and `data/`: in an installed package, or the checkout."""
     installed = Path(__file__).parent / "bundled"
     return installed if installed.is_dir() else Path(__file__).parents[2]
 

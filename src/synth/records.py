@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 
 def content_id(*parts: object) -> str:
@@ -80,6 +81,15 @@ class Completion:
     tokens: int
     finish: str
     logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a stage did: its counts, and whether it was done and unchanged already."""
+
+    stage: str
+    counts: dict[str, Any]
+    skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

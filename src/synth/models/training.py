@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from synth.errors import TrainingError
@@ -82,7 +82,7 @@ def train_adapter(
         peft_config=lora_config(recipe.finetune),
         callbacks=[watch],
     )
-    trainer.remove_callback("PrinterCallback")
+    trainer.remove_callback(PrinterCallback)
     trainer.train()
     trainer.model.save_pretrained(str(folder))
     return Training(
@@ -114,7 +114,10 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not type
         """Progress."""
         note = ", ".join(
             f"{name} loss {value:.3f}"
-            for name, value in (("train", self._last("train")), ("held-out", self._last("held_out")))
+            for name, value in (
+                ("train", self._last("train")),
+                ("held-out", self._last("held_out")),
+            )
             if value is not None
         )
         self._listen(Progress("finetune", state.global_step, self._steps, "step", note))
@@ -134,4 +137,3 @@ class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not type
     def _last(self, name: str) -> float | None:
         values = [getattr(point, name) for point in self.points]
         return next((value for value in reversed(values) if value is not None), None)
-

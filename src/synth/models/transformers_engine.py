@@ -94,7 +94,9 @@ class TransformersEngine:
             to = self._model.device
             logits = self._model(input_ids=ids.to(to), attention_mask=mask.to(to)).logits
             nats = torch.nn.functional.cross_entropy(
-                logits[:, :-1].float().flatten(0, 1), labels[:, 1:].flatten().to(to), reduction="sum"
+                logits[:, :-1].float().flatten(0, 1),
+                labels[:, 1:].flatten().to(to),
+                reduction="sum",
             )
             total += nats.item()
             count += int((labels[:, 1:] != -100).sum())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import ModelError
-from synth.models.loading import load_tokenizer, source
+from synth.models.loading import device, load_tokenizer, source
 from synth.models.protocols import Request
 from synth.recipe import Recipe
 from synth.records import Completion
@@ -21,12 +21,14 @@ class VllmEngine:
     def __init__(self, recipe: Recipe, adapter: Path) -> None:
         if importlib.util.find_spec("vllm") is None:
             raise ModelError(
-                "vllm is not installed; install synth[vllm], or use --set generate.engine=transformers"
+                "vllm is not installed; install synth[vllm],"
+                " or use --set generate.engine=transformers"
             )
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-        from vllm import LLM
         from vllm.lora.request import LoRARequest
+
+        from vllm import LLM
 
         self.tokenizer = load_tokenizer(recipe.model)
         self._settings = settings = recipe.generate
@@ -36,8 +38,10 @@ class VllmEngine:
             "seed": settings.seed,
             "enable_prefix_caching": True,
             "quantization": "bitsandbytes" if recipe.model.quantization == "nf4" else None,
-            **settings.vllm,
         }
+        if device() == "cpu":  # a share of the machine's memory, which others use too
+            options["gpu_memory_utilization"] = 0.3
+        options |= settings.vllm
         rank = next(r for r in _RANKS if r >= recipe.finetune.lora.r)
         try:
             self._llm = LLM(
@@ -88,5 +92,8 @@ def _completion(output: Any) -> Completion:  # noqa: ANN401
     tokens = max(1, len(output.token_ids))
     finish = "stop" if output.finish_reason == "stop" else "length"
     return Completion(
-        output.text.strip(), len(output.token_ids), finish, (output.cumulative_logprob or 0.0) / tokens
+        output.text.strip(),
+        len(output.token_ids),
+        finish,
+        (output.cumulative_logprob or 0.0) / tokens,
     )

@@ -1,4 +1,4 @@
-"""Corpus files -> documents, streamed; a line that holds none comes out as a bad line, never silently."""
+"""Corpus files -> documents, streamed; a line that holds none comes out as a bad line."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,9 @@ def check_corpus(paths: Sequence[str]) -> list[Path]:
         if not file.exists():
             raise InputError(f"{file}: no such file; check the path")
         if not file.is_file() or file.suffix not in {".jsonl", ".ndjson"}:
-            raise InputError(f"{file}: a corpus is a .jsonl file, one JSON object a line; convert it")
+            raise InputError(
+                f"{file}: a corpus is a .jsonl file, one JSON object a line; convert it"
+            )
     return files
 
 
@@ -50,9 +52,7 @@ def _document(raw: bytes, place: str, settings: Corpus) -> Document | BadLine:
         return BadLine(place, f"no text in the field {settings.text!r}")
     metadata = {key: str(row[key]) for key in settings.metadata if row.get(key) is not None}
     name = row.get(settings.id)
-    document = Document(
-        content_id(text) if name is None else str(name), text, place, metadata
-    )
+    document = Document(content_id(text) if name is None else str(name), text, place, metadata)
     try:
         "".join((document.id, text, *metadata.values())).encode("utf-8")
     except UnicodeEncodeError:

@@ -13,7 +13,7 @@ import polars as pl
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A `.part` path to write to; it takes the place of `path` when the block ends without error."""
+    """A `.part` path to write to; takes the place of `path` when the block ends without error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:

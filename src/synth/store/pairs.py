@@ -68,7 +68,9 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             try:
                 row = json.loads(raw.decode("utf-8"))
             except ValueError as error:
-                raise InputError(f"{place}: not JSON in UTF-8; correct or delete the line") from error
+                raise InputError(
+                    f"{place}: not JSON in UTF-8; correct or delete the line"
+                ) from error
             if not isinstance(row, dict):
                 raise InputError(f"{place}: not a JSON object; correct or delete the line")
             yield place, row
@@ -85,6 +87,8 @@ def _hub(settings: Pairs) -> Iterator[tuple[str, Mapping[str, Any]]]:
         )
     except (DatasetNotFoundError, ConnectionError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{name}: cannot be read: {reason:.200}; check the name, split and network") from error
+        raise InputError(
+            f"{name}: cannot be read: {reason:.200}; check the name, split and network"
+        ) from error
     for number, row in enumerate(rows):
         yield f"{name}[{number}]", row

@@ -151,7 +151,7 @@ class Run:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise RunError(
-                    f"{self.folder}: another synth is at work in this run; wait or name another --run"
+                    f"{self.folder}: another synth is at work here; wait or name another --run"
                 ) from error
             yield
 

@@ -21,15 +21,15 @@ CANDIDATE = {
     "logprob": pl.Float64,
     "metadata": pl.String,
 }
-"""Columns of a candidate; `metadata` is a JSON object; a skipped segment has null from `instruction` on."""
+"""Columns of a candidate; `metadata` is a JSON object; skipped segments lack what was generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curation:
     """What was kept, what was dropped and why, in the order of the candidates.
 
-    `rejected` has three columns more: `reason`, `value` (what the rule measured) and `collided_with`
-    (the segment id of the row that stayed, for duplicates).
+    `rejected` has three columns more: `reason`, `value` (what the rule measured) and, for
+    duplicates, `collided_with` (the segment id of the row that stayed).
     """
 
     curated: pl.DataFrame
@@ -37,7 +37,9 @@ class Curation:
 
     def buckets(self) -> dict[str, int]:
         """Bucket -> rows; `kept` first, then the reasons, most frequent first."""
-        reasons = self.rejected.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
+        reasons = (
+            self.rejected.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
+        )
         return {"kept": self.curated.height, **dict(reasons.iter_rows())}
 
 
@@ -103,6 +105,8 @@ def _drop_duplicates(
             "found": found.is_not_null(),
         }
     ).filter("found")
-    joined = frame.join(hits.select("position", "other"), on="position", how="left", maintain_order="left")
+    joined = frame.join(
+        hits.select("position", "other"), on="position", how="left", maintain_order="left"
+    )
     joined = joined.with_columns(collided_with=pl.coalesce("collided_with", "other"))
     return _claim(joined, name, joined["other"].is_not_null(), pl.lit(column)).drop("other")

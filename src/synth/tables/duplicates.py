@@ -1,7 +1,7 @@
 """Texts -> which are duplicates of a better one that stays.
 
-Near-duplicates are found by MinHash over 5-word shingles (Broder 1997; 125 permutations in 25 bands
-of 5) and checked exactly; a row goes only if a row that *stays* is near, so nothing goes by chaining.
+Near-duplicates are found by MinHash over 5-word shingles (Broder 1997; 125 permutations in 25
+bands of 5) and checked exactly; a row goes only if one that *stays* is near: nothing is chained.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 _SHINGLE = 5
 _BANDS, _ROWS = 25, 5
+_LEADERS = 8  # a row is compared with so many of its bucket's best: a hot bucket stays linear
 _PRIME = np.uint64((1 << 31) - 1)
 
 
@@ -43,7 +44,11 @@ def near_duplicates(texts: pl.Series, threshold: float) -> pl.Series:
     shingles = _shingles(texts)
     kept = np.full(len(texts), -1, dtype=np.int64)
     for later, earlier in _suspects(shingles, len(texts)):
-        if kept[later] < 0 and kept[earlier] < 0 and _jaccard(shingles, later, earlier) >= threshold:
+        if (
+            kept[later] < 0
+            and kept[earlier] < 0
+            and _jaccard(shingles, later, earlier) >= threshold
+        ):
             kept[later] = earlier
     return pl.Series("near", kept).replace(-1, None)
 
@@ -75,7 +80,7 @@ def _shingles(texts: pl.Series) -> list[NDArray[np.uint64]]:
 
 
 def _suspects(shingles: list[NDArray[np.uint64]], rows: int) -> list[tuple[int, int]]:
-    """Pairs (later, earlier) that share a band, ordered so that the earlier's fate is settled first."""
+    """Pairs (later, earlier) that share a band, the earlier's fate being settled first."""
     if rows < 2:
         return []
     keys = _band_keys(shingles)
@@ -85,8 +90,9 @@ def _suspects(shingles: list[NDArray[np.uint64]], rows: int) -> list[tuple[int, 
         bucket = frame.with_columns(pl.Series("key", keys[:, band])).filter(
             pl.len().over("key") > 1
         )
+        leaders = bucket.group_by("key", maintain_order=True).head(_LEADERS)
         pairs.append(
-            bucket.join(bucket, on="key", suffix="_earlier")
+            bucket.join(leaders, on="key", suffix="_earlier")
             .filter(pl.col("row") > pl.col("row_earlier"))
             .select("row", "row_earlier")
         )

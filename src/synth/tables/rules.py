@@ -10,21 +10,22 @@ import polars as pl
 
 from synth.recipe import Curate
 
-# Written for synth; the eight function words are those of Gopher's stop-word rule (Rae et al. 2021).
+# The words of Gopher's stop-word rule (Rae et al. 2021).
 _FUNCTION_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
-_ASKING_WORDS = (
-    "about advantages among and are biography cause causes compare could define describe detailed"
-    " difference different differ disadvantages does each example explain example find from give"
-    " good have history how instructions into kinds known life list made main make makes name"
-    " pros cons recipe short should some story tell than that the their them these they types"
-    " used uses using was were what when where which who why with would write you your short"
-).split()
+_ASKING_WORDS = """
+about advantages among and are biography cause causes compare cons could define describe
+detailed differ difference different disadvantages does each example explain find from give good
+have history how instructions into kinds known life list made main make makes name pros recipe
+short should some story tell than that the their them these they types used uses using was were
+what when where which who why with would write you your
+""".split()
 _NO_INSTRUCTION = (
     r"(?i)^(sure\b|here (is|are)\b|i\b|i'm\b|as an\b|this (text|passage|article)\b|it is\b"
     r"|there (is|are)\b|yes\b|no,|sorry\b)"
 )
 _ABOUT_THE_INPUT = (
-    r"(?i)\b(the|this|given|provided|following) (text|passage|input|article|paragraph|excerpt|document)\b"
+    r"(?i)\b(the|this|given|provided|following)"
+    r" (text|passage|input|article|paragraph|excerpt|document)\b"
     r"|###"
 )
 _BOILERPLATE = (
@@ -69,12 +70,24 @@ def rules(settings: Curate) -> list[Rule]:
             value <= settings.max_instruction_chars,
             "REInstruct: 500",
         ),
-        Rule("no_instruction", instruction.str.extract(_NO_INSTRUCTION, 0).fill_null(""), value == "", "synth"),
-        Rule("about_the_input", instruction.str.extract(_ABOUT_THE_INPUT, 0).fill_null(""), value == "", "REInstruct"),
+        Rule(
+            "no_instruction",
+            instruction.str.extract(_NO_INSTRUCTION, 0).fill_null(""),
+            value == "",
+            "synth",
+        ),
+        Rule(
+            "about_the_input",
+            instruction.str.extract(_ABOUT_THE_INPUT, 0).fill_null(""),
+            value == "",
+            "REInstruct",
+        ),
         Rule("repetitive", _repeated(instruction), value <= settings.max_repeated_words, "Gopher"),
         Rule("ungrounded", _grounded(), value >= settings.min_grounded_words, "synth"),
         Rule("unlikely", pl.col("logprob"), value >= settings.min_logprob, "Humpback's M0 scores"),
-        Rule("damaged_text", text.str.extract(_DAMAGED, 0).fill_null(""), value == "", "ftfy's signs"),
+        Rule(
+            "damaged_text", text.str.extract(_DAMAGED, 0).fill_null(""), value == "", "ftfy's signs"
+        ),
         Rule("boilerplate", text.str.count_matches(_BOILERPLATE), value < 2, "C4"),
         Rule(
             "links",

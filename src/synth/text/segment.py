@@ -1,4 +1,4 @@
-"""Document -> segments: paragraphs, joined until they are long enough, cut at sentence ends when too long.
+"""Document -> segments: paragraphs, short ones joined, long ones cut at sentence ends.
 
 Every segment is an exact span, `document.text[start:end] == segment.text`; together they cover all
 of the document but white space.
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from synth.records import Document, Segment
 
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
-_SENTENCE_END = re.compile(r"[.!?。！？][\"')\]»”]*(?=\s)|\n")
+_SENTENCE_END = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]»”]*(?=\s)|\n")
 
 Span = tuple[int, int]
 

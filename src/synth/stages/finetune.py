@@ -1,0 +1,89 @@
+"""Pairs -> adapter."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from synth.models.protocols import Models
+from synth.prompt import Example, Prompt, Tokenizer
+from synth.recipe import Recipe
+from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
+from synth.stages.common import AdapterInfo, prompt_of
+from synth.store.pairs import read_pairs
+from synth.store.run import Run
+
+STAGE = "finetune"
+
+
+def finetune(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -> Outcome:
+    """Trains the recipe's adapter into `run.adapter`, unless that is done and unchanged.
+
+    Raises:
+        SynthError: For pairs that cannot be read, a base that cannot be loaded, or a run that
+            would teach nothing.
+    """
+    started = time.time()
+    train, held_out = read_pairs(recipe.pairs)
+    pairs_hash = content_id(*(pair.id for pair in (*train, *held_out)))
+    identity = models.identity(recipe)
+    fingerprint = content_id(
+        STAGE, 1, identity, recipe.model.fingerprint(), recipe.prompt.fingerprint(), pairs_hash,
+        len(held_out), recipe.finetune.fingerprint(),
+    )  # fmt: skip
+    done = run.done(STAGE)
+    if done and done.fingerprint == fingerprint and run.adapter.is_dir():
+        return Outcome(STAGE, done.counts, skipped=True)
+    listen(Progress(STAGE, 0, recipe.finetune.steps, "step", f"loading {recipe.model.base}"))
+    tokenizer = models.tokenizer(recipe)
+    part = run.adapter.with_name("adapter.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    training = models.train(
+        recipe,
+        examples(train, recipe, tokenizer),
+        examples(held_out, recipe, tokenizer),
+        part,
+        listen,
+    )
+    losses = [asdict(point) for point in training.losses]
+    AdapterInfo(
+        recipe.model.base,
+        identity,
+        prompt_of(recipe).hash,
+        len(train),
+        pairs_hash,
+        fingerprint,
+        losses,
+    ).write(part)
+    run.forget(STAGE)
+    _replace(part, run.adapter)
+    counts = {
+        "pairs": len(train),
+        "held_out": len(held_out),
+        "shortened": training.shortened,
+        "steps": recipe.finetune.steps,
+        "trainable_parameters": training.trainable,
+        "supervised_tokens": training.supervised_tokens,
+    }
+    run.commit(STAGE, fingerprint, counts, started)
+    return Outcome(STAGE, counts)
+
+
+def examples(pairs: Sequence[Pair], recipe: Recipe, tokenizer: Tokenizer) -> list[Example]:
+    """The training examples of the pairs, as the recipe's loss wants them."""
+    prompt: Prompt = prompt_of(recipe)
+    made = [
+        prompt.example(pair.instruction, pair.response, tokenizer, recipe.finetune.max_tokens)
+        for pair in pairs
+    ]
+    if recipe.finetune.loss == "text":
+        return [example.over_whole_text() for example in made]
+    return made
+
+
+def _replace(new: Path, old: Path) -> None:
+    """Puts a finished folder in the place of the old one."""
+    shutil.rmtree(old, ignore_errors=True)
+    new.rename(old)
