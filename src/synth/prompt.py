@@ -1,8 +1,8 @@
 """Response (and instruction) -> token ids: the one renderer for training and for generation.
 
-Style `plain` is the layout of the public lesson "Fine-Tuning Mistral 7B" (headers Instruction, Input,
-Response); style `chat` is the model's own chat template. What does not fit is cut from the middle of
-the response; the template and the instruction are never cut.
+Style `plain` is the layout of the public lesson "Fine-Tuning Mistral 7B" (headers Instruction,
+Input, Response); style `chat` is the model's own chat template. What does not fit is cut from the
+middle of the response; the template and the instruction are never cut.
 """
 
 from collections.abc import Sequence
@@ -22,16 +22,16 @@ class Tokenizer(Protocol):
     bos_token_id: int | None
     eos_token_id: int | None
 
-    def __call__(  # noqa: D102
-        self, text: str, *, add_special_tokens: bool, split_special_tokens: bool
-    ) -> Any: ...  # noqa: ANN401
+    def __call__(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> Any:  # noqa: ANN401
+        """Text -> a mapping whose `input_ids` are token ids."""
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """Token ids -> text."""
 
     def apply_chat_template(
         self, conversation: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool
-    ) -> Any: ...  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Conversation -> text, or token ids."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,118 @@
+"""The transformers engine: right tokens, right scores, draws that depend on the request alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from synth.models.loading import load_tokenizer, load_with_adapter
+from synth.models.protocols import Request
+from synth.models.transformers_engine import TransformersEngine, _batches, _nucleus
+from synth.prompt import Prompt
+from synth.recipe import TASK, Generate, Model
+
+TEXTS = ["A kettle is red.", "People keep a rope in boats. " * 6, "A drum.", "A sail is blue."]
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_base: Path, tiny_run: Path) -> tuple[Any, Any]:
+    model = Model(base=str(tiny_base), dtype="float32")
+    return load_with_adapter(model, tiny_run / "adapter"), load_tokenizer(model)
+
+
+def engine(loaded: tuple[Any, Any], **changes: Any) -> TransformersEngine:
+    settings = Generate(temperature=0.0, max_new_tokens=8, max_tokens=256)
+    return TransformersEngine(*loaded, settings.model_copy(update=changes))
+
+
+def requests(loaded: tuple[Any, Any]) -> list[Request]:
+    prompt = Prompt("plain", TASK)
+    return [Request(prompt.render(t, loaded[1], 256).ids, i) for i, t in enumerate(TEXTS)]
+
+
+def test_greedy_follows_the_most_likely_token(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    for request in requests(loaded):
+        ids, logprobs = list(request.ids), []
+        for _ in range(8):
+            with torch.no_grad():
+                scores = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+            ids.append(int(scores.argmax()))
+            logprobs.append(float(scores.max()))
+            if ids[-1] == tokenizer.eos_token_id:
+                break
+        found = engine(loaded).generate([request])[0]
+        new = ids[len(request.ids) :]
+        assert found.tokens == len(new)
+        assert found.text == tokenizer.decode(new, skip_special_tokens=True).strip()
+        assert found.logprob == pytest.approx(sum(logprobs) / len(logprobs), abs=1e-4)
+        assert found.finish == ("stop" if new[-1] == tokenizer.eos_token_id else "length")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_completion_depends_on_its_request_not_on_its_batch(
+    loaded: tuple[Any, Any], temperature: float
+) -> None:
+    asked = requests(loaded)
+    together = engine(loaded, temperature=temperature).generate(asked)
+    small = engine(loaded, temperature=temperature, batch_tokens=64).generate(asked[::-1])[::-1]
+    assert [c.text for c in together] == [c.text for c in small]
+
+
+def test_the_seed_decides_the_draw(loaded: tuple[Any, Any]) -> None:
+    ids = requests(loaded)[0].ids
+    hot = engine(loaded, temperature=1.5, top_p=1.0)
+    texts = [c.text for c in hot.generate([Request(ids, seed) for seed in (1, 1, 2, 3, 4)])]
+    assert texts[0] == texts[1]
+    assert len(set(texts)) > 2
+
+
+def test_draws_follow_the_distribution() -> None:
+    from synth.models.transformers_engine import _Draw
+
+    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]]).repeat(4000, 1)
+    draw = _Draw([Request([], seed) for seed in range(4000)], Generate(temperature=1.0, top_p=1.0))
+    picked = draw(torch.zeros(4000, 1), logits).argmax(-1)
+    shares = torch.bincount(picked, minlength=4) / 4000
+    assert torch.allclose(shares, logits[0].softmax(-1), atol=0.03)
+
+
+def test_the_nucleus_is_the_smallest_set_that_holds_the_share() -> None:
+    logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+    assert _nucleus(logits, 0.75).isinf().tolist() == [[False, False, True, True]]
+    assert _nucleus(logits, 0.1).isinf().tolist() == [[False, True, True, True]]
+    assert not _nucleus(logits, 1.0).isinf().any()
+
+
+def test_batches_hold_every_row_once_within_the_budget() -> None:
+    sizes = [5, 90, 30, 30, 7, 200, 1]
+    found = list(_batches(sizes, 100))
+    assert sorted(row for batch in found for row in batch) == list(range(7))
+    for batch in found:
+        assert len(batch) == 1 or len(batch) * max(sizes[row] for row in batch) <= 100
+
+
+def test_the_loss_is_that_of_the_model(loaded: tuple[Any, Any]) -> None:
+    model, tokenizer = loaded
+    prompt = Prompt("plain", TASK)
+    examples = [prompt.example(f"What is {i}?", t, tokenizer, 256) for i, t in enumerate(TEXTS)]
+    total, count = 0.0, 0
+    for example in examples:
+        ids, labels = torch.tensor([example.input_ids]), torch.tensor([example.labels])
+        with torch.no_grad():
+            mean = model(input_ids=ids, labels=labels).loss.item()
+        size = sum(label != -100 for label in example.labels)
+        total, count = total + mean * size, count + size
+    assert engine(loaded).loss(examples) == pytest.approx(total / count, rel=1e-4)
+
+
+def test_the_adapter_can_be_switched_off(loaded: tuple[Any, Any]) -> None:
+    example = [Prompt("plain", TASK).example("What is a lamp?", TEXTS[0], loaded[1], 256)]
+    judge = engine(loaded)
+    with_adapter = judge.loss(example)
+    judge.use_adapter(False)
+    without = judge.loss(example)
+    judge.use_adapter(True)
+    assert with_adapter < without
+    assert judge.loss(example) == with_adapter

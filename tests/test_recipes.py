@@ -1,0 +1,46 @@
+"""Every recipe that comes with synth loads, resolves and becomes trainer arguments."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from synth.models.loading import lora_config, quantization_config
+from synth.models.training import trainer_config
+from synth.recipe import bundle, load_recipe, recipe_names
+
+
+def test_the_sweep_finds_the_recipes() -> None:
+    assert set(recipe_names()) >= {"nano", "mistral-7b-lesson"}
+    assert len(recipe_names()) == len(list((bundle() / "recipes").glob("*.y*ml")))
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_becomes_trainer_arguments(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    config = trainer_config(recipe, tmp_path)
+    assert config.max_steps == recipe.finetune.steps
+    assert config.learning_rate == recipe.finetune.learning_rate
+    assert lora_config(recipe.finetune).r == recipe.finetune.lora.r
+    assert (quantization_config(recipe.model) is None) == (recipe.model.quantization == "none")
+
+
+def test_the_lesson_is_reproduced_value_by_value(tmp_path: Path) -> None:
+    recipe = load_recipe("mistral-7b-lesson")
+    quantization = quantization_config(recipe.model)
+    assert quantization is not None
+    assert quantization.load_in_4bit
+    assert quantization.bnb_4bit_quant_type == "nf4"
+    assert quantization.bnb_4bit_use_double_quant
+    assert quantization.bnb_4bit_compute_dtype == torch.bfloat16
+    lora = lora_config(recipe.finetune)
+    assert (lora.r, lora.lora_alpha, lora.lora_dropout, lora.bias) == (64, 16, 0.1, "none")
+    assert lora.target_modules is None
+    config = trainer_config(recipe, tmp_path)
+    assert (config.max_steps, config.per_device_train_batch_size, config.eval_steps) == (100, 4, 20)
+    assert (config.learning_rate, config.lr_scheduler_type) == (2e-4, "constant")
+    assert (config.max_length, config.packing) == (2048, True)
+    assert (recipe.pairs.train, recipe.pairs.held_out) == (5000, 200)
+    assert recipe.pairs.where == {"source": "dolly_hhrlhf"}
+    assert recipe.finetune.loss == "text"
