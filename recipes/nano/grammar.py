@@ -273,6 +273,32 @@ class Composer:
     def _article(noun: str) -> str:
         return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
+    def renamed(self, example: Example) -> Example:
+        """The example about something else: its one subject is replaced by a noun of the grammar.
+
+        A text written by hand so serves many times, and its subject must be found, not remembered.
+        """
+        old = re.sub(r"^(a|an|the) ", "", example.subjects[0])
+        found = re.findall(rf"\b{re.escape(old)}\b", example.response, re.IGNORECASE)
+        if (
+            len(example.subjects) > 1
+            or " and " in old
+            or len(found) < 2
+            or example.kind == "person"
+        ):
+            return example
+        new = self._core(self.rng.choice(templates.OBJECTS)).removeprefix("a ").removeprefix("the ")
+        new = plural(new) if old.endswith("s") and not old.endswith("ss") else new
+
+        def other(match: re.Match[str]) -> str:
+            return _cap(new) if match[0][0].isupper() else new
+
+        texts = (
+            re.sub(rf"\b{re.escape(old)}\b", other, text, flags=re.IGNORECASE)
+            for text in (example.instruction, example.response)
+        )
+        return Example(example.kind, (new,), *texts)
+
     # -- texts -------------------------------------------------------------------------------------------------------
 
     def example(self, group: Group) -> Example:
@@ -450,11 +476,11 @@ def about(example: Example, rng: random.Random) -> tuple[str, str, str]:
     sentences = re.split(r"(?<=[.:?!]) |\n", example.response)
     half = (len(sentences) + 1) // 2
     roll = rng.random()
-    if roll < 0.5 and half < len(sentences):
+    if roll < 0.4 and half < len(sentences):
         return rng.choice(_LONGER), " ".join(sentences[:half]), " ".join(sentences[half:])
-    if roll < 0.7:
+    if roll < 0.55:
         return rng.choice(_AGAIN), example.response, " ".join(reversed(sentences))
-    if roll < 0.85:
+    if roll < 0.65:
         return rng.choice(_FIRST_SENTENCE), example.response, sentences[0]
     return rng.choice(_ABOUT), example.response, _cap(" and ".join(example.subjects)) + "."
 

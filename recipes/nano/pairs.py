@@ -1,5 +1,7 @@
 """data/sample/pairs.jsonl -> the same with its made pairs made again; those written by hand stay.
 
+Made pairs are the grammar's (`source` is `made`) and those by hand about something else (`renamed`).
+
 python recipes/nano/pairs.py
 """
 
@@ -7,24 +9,43 @@ import itertools
 import json
 from pathlib import Path
 
-from grammar import Composer
+from grammar import Composer, Example
 
 FILE = Path(__file__).parents[2] / "data" / "sample" / "pairs.jsonl"
 SEED = 77
-MADE = 1000
+MADE = 700
+RENAMED = 500
 
 
 def main() -> None:
     """Rewrites the file: made pairs first, then the ones by hand in their order."""
     rows = [json.loads(line) for line in FILE.read_text(encoding="utf-8").splitlines()]
-    made = [
-        {"instruction": e.instruction, "response": e.response, "kind": e.kind, "source": "made"}
-        for e in itertools.islice(Composer(SEED).examples(), MADE)
-    ]
     by_hand = [row for row in rows if row["source"] == "hand"]
-    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in (*made, *by_hand)]
+    composer = Composer(SEED)
+    made = list(itertools.islice(composer.examples(), MADE))
+    examples = [
+        Example(row["kind"], (row["subject"],), row["instruction"], row["response"])
+        for row in by_hand
+    ]
+    told = [
+        (example, composer.renamed(example))
+        for example in itertools.islice(itertools.cycle(examples), 2 * RENAMED)
+    ]
+    renamed = [new for old, new in told if new != old][:RENAMED]
+    rows = [_row(e, "made") for e in made] + [_row(e, "renamed") for e in renamed] + by_hand
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     FILE.write_text("".join(lines), encoding="utf-8")
-    print(f"{len(made)} made, {len(by_hand)} by hand")
+    print(f"{len(made)} made, {len(renamed)} renamed, {len(by_hand)} by hand")
+
+
+def _row(example: Example, source: str) -> dict[str, str]:
+    return {
+        "instruction": example.instruction,
+        "response": example.response,
+        "kind": example.kind,
+        "source": source,
+        "subject": " and ".join(example.subjects),
+    }
 
 
 if __name__ == "__main__":

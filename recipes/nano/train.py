@@ -1,7 +1,7 @@
 """Nothing -> the nano base model: makes the training text, a byte-level BPE tokenizer and a small Mistral, and trains it.
 
 It learns forwards (instruction -> response), as instruct models do; working backwards is left to the adapter. The text
-is that of `grammar.py`; in the second half of the training every third one is a passage of `passages.jsonl`.
+is that of `grammar.py`; later two of five are passages of `passages.jsonl`.
 
     python recipes/nano/train.py --out data/nano
 
@@ -49,16 +49,21 @@ def forward_texts(seed: int, passages_after: float = math.inf) -> Iterator[str]:
 
     Args:
         seed: Of the grammar and of the order.
-        passages_after: After so many texts every third comes from `passages.jsonl`.
+        passages_after: After so many texts two of five come from `passages.jsonl`, mostly renamed.
     """
     rng = random.Random(seed)
-    composed = Composer(seed).examples()
+    composer = Composer(seed)
+    composed = composer.examples()
     by_hand: list[Example] = []
 
     def one(number: int) -> str:
         if number >= passages_after and not by_hand:
             by_hand.extend(passages())
-        example = rng.choice(by_hand) if by_hand and rng.random() < 0.35 else next(composed)
+        if by_hand and rng.random() < 0.4:
+            example = rng.choice(by_hand)
+            example = composer.renamed(example) if rng.random() < 0.7 else example
+        else:
+            example = next(composed)
         if rng.random() < 0.3:
             question, text, answer = about(example, rng)
             return f"### Instruction:\n{question}\n\n### Input:\n{text}\n\n### Response:\n{answer}"
@@ -170,11 +175,11 @@ def make_model(layers: int, hidden: int, mlp: int, eos: int, bos: int) -> Mistra
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerFast, tokens_per_batch: int, passages_after: float
+    tokenizer: PreTrainedTokenizerFast, tokens_per_batch: int, passages_after: float, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """(input ids, labels) of about `tokens_per_batch` tokens, (rows, length); rows of like length go together."""
-    texts = forward_texts(SEED, passages_after)
-    rng = random.Random(SEED)
+    texts = forward_texts(seed, passages_after)
+    rng = random.Random(seed)
     while True:
         encoded = tokenizer([next(texts) for _ in range(1024)])["input_ids"]
         rows = sorted(([*ids, tokenizer.eos_token_id][:LONGEST] for ids in encoded), key=len)
@@ -205,12 +210,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=float, default=7e6, help="training tokens in all")
+    parser.add_argument("--tokens", type=float, default=11e6, help="training tokens in all")
     parser.add_argument("--batch", type=int, default=8192, help="tokens per step")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--mlp", type=int, default=640)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="a model folder to go on from")
+    parser.add_argument("--passages-from", type=float, default=0.5, help="share of the training")
     parser.add_argument(
         "--rate", type=float, default=0.02, help="peak learning rate of the matrices (Muon)"
     )
@@ -220,10 +227,13 @@ def main() -> None:
     torch.manual_seed(SEED)
     started = time.monotonic()
 
-    tokenizer = make_tokenizer(texts=30_000)
-    model = make_model(
-        args.layers, args.hidden, args.mlp, tokenizer.eos_token_id, tokenizer.bos_token_id
-    )
+    if args.start:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(args.start)
+        model = MistralForCausalLM.from_pretrained(args.start, dtype=torch.float32)
+    else:
+        tokenizer = make_tokenizer(texts=30_000)
+        eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
+        model = make_model(args.layers, args.hidden, args.mlp, eos, bos)
     parameters = sum(p.numel() for p in model.parameters())
     print(
         f"{parameters:,} parameters; tokenizer after {time.monotonic() - started:.0f} s", flush=True
@@ -235,7 +245,8 @@ def main() -> None:
     adam = torch.optim.AdamW(outer, lr=args.rate * 0.2, betas=(0.9, 0.95), weight_decay=0.0)
     steps = math.ceil(args.tokens / args.batch)
     parts = args.batch // MICROBATCH
-    stream = batches(tokenizer, MICROBATCH, passages_after=args.tokens / TOKENS_PER_TEXT / 2)
+    passages_after = args.tokens / TOKENS_PER_TEXT * args.passages_from
+    stream = batches(tokenizer, MICROBATCH, passages_after, SEED + 2 if args.start else SEED)
     seen, smooth = 0, 0.0
     model.train()
     for step in range(steps):

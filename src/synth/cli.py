@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,7 +231,11 @@ def _drawing() -> Iterator["Listener"]:
         tasks: dict[str, Any] = {}
 
         def listen(progress: "Progress") -> None:
-            fields = {"stage": progress.stage, "unit": progress.unit, "note": _safe(progress.note)}
+            fields: dict[str, Any] = {
+                "stage": progress.stage,
+                "unit": progress.unit,
+                "note": _safe(progress.note),
+            }
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task("", total=None, **fields)
             task = tasks[progress.stage]
@@ -319,7 +323,7 @@ def _show_pairs(run: "Run") -> None:
     )
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text

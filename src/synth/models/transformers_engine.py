@@ -126,7 +126,7 @@ class _Draw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed
 
     def finish(self, new: torch.Tensor) -> list[list[float]]:
         """Log-probabilities of the new tokens, (rows, tokens)."""
-        return torch.cat(self._steps, dim=1)[:, : new.shape[1]].tolist()  # type: ignore[no-any-return]
+        return torch.cat(self._steps, dim=1)[:, : new.shape[1]].tolist()
 
 
 def _nucleus(logits: torch.Tensor, share: float) -> torch.Tensor:
