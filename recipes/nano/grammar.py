@@ -1,14 +1,14 @@
 """Seed -> made-up (instruction, response) examples: the text that nano is trained on.
 
-A response is composed from `templates.py` and `words.py` about one subject, whose name is mostly invented, so that a
-model has to copy names rather than remember them. `Example.subject` is what a right instruction must name. Names made
-of an invented word for which `is_reserved` holds are never used for training; the benchmark uses only those.
+A response is composed from `templates.py` and `words.py` about one subject, whose name is mostly
+invented, so that a model has to copy names rather than remember them. Names with an invented word
+for which `is_reserved` holds are never used for training; the benchmark uses only those.
 """
 
 import random
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import templates
@@ -52,9 +52,14 @@ Indian
 """)
 _TOPIC_WORDS = {
     "plant": words.PLANT, "animal": words.ANIMAL, "tool": words.TOOL, "device": words.DEVICE,
-    "food": words.FOOD, "material": words.MATERIAL, "idea": words.IDEA, "phenomenon": words.PHENOMENON,
-    "craft": words.FIELD,
+    "food": words.FOOD, "material": words.MATERIAL, "idea": words.IDEA,
+    "phenomenon": words.PHENOMENON, "craft": words.FIELD,
 }  # fmt: skip
+_PLURALS = {
+    "plant_pl": words.PLANT,
+    "animal_pl": words.ANIMAL,
+    "thing_pl": (*words.TOOL, *words.DEVICE, *words.PLANT, *words.ANIMAL),
+}
 _SMALL_WORDS = frozenset(
     """
     about after against along also among another because been before behind between both come
@@ -65,17 +70,30 @@ _SMALL_WORDS = frozenset(
     whose will with within without would
 """.split()
 )
-# Slots that sometimes hold an invented word too: a strange word alone must not give the subject away.
+# Slots that sometimes hold an invented word: a strange word alone must not give the subject away.
 _STRANGE = frozenset(
     {"quality", "material", "colour", "tool", "group", "trade", "field", "ingredient", "part"}
 )
-_SHARE = {"definition": 1.0, "history": 1.0, "kinds": 1.2, "causes": 0.7, "comparison": 1.0, "proscons": 0.6,
-          "howto": 0.7, "recipe": 0.5, "place": 1.0, "person": 0.9}  # fmt: skip
+_SHARE = {
+    "definition": 1.0, "history": 1.0, "kinds": 1.2, "causes": 0.7, "comparison": 1.0,
+    "proscons": 0.6, "howto": 0.7, "recipe": 0.5, "place": 1.0, "person": 0.9,
+}  # fmt: skip
+_PLACE_FORMS = (
+    "{}", "Lake {}", "Mount {}", "Port {}", "{} Island", "{} Falls", "Saint {}", "the {} Valley",
+    "New {}", "the River {}",
+)  # fmt: skip
+_TROUBLES = "rot fever rust decay blight dust noise pain fog swelling".split()
+_IRREGULAR = {
+    "mouse": "mice", "goose": "geese", "wolf": "wolves", "shelf": "shelves", "knife": "knives",
+    "loaf": "loaves", "leaf": "leaves", "tooth": "teeth", "foot": "feet", "sheep": "sheep",
+    "deer": "deer", "fish": "fish", "elk": "elk", "moose": "moose", "salmon": "salmon",
+    "trout": "trout", "cod": "cod",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One instruction and the text that answers it; `subjects` are the names a right instruction must hold."""
+    """An instruction and the text that answers it; a right instruction names all `subjects`."""
 
     kind: str
     subjects: tuple[str, ...]
@@ -85,17 +103,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a text is about: the noun, how it is named in a sentence, and how verbs agree with it."""
+    """What a text is about: its noun, its name in a sentence, and how verbs agree with it."""
 
     topic: str
     core: str
     name: str
     later: str
     number: str  # "sg", "pl" or "mass"
-
-    @property
-    def plural_verbs(self) -> bool:
-        return self.number == "pl"
 
 
 def is_reserved(word: str) -> bool:
@@ -105,20 +119,13 @@ def is_reserved(word: str) -> bool:
 
 def plural(noun: str) -> str:
     """The plural of an English noun, regular forms only (and those the word lists need)."""
-    irregular = {"mouse": "mice", "goose": "geese", "wolf": "wolves", "shelf": "shelves", "knife": "knives",
-                 "loaf": "loaves", "sheep": "sheep", "deer": "deer", "fish": "fish", "elk": "elk", "moose": "moose",
-                 "salmon": "salmon", "trout": "trout", "cod": "cod", "leaf": "leaves", "tooth": "teeth", "foot": "feet"}  # fmt: skip
     head, _, last = noun.rpartition(" ")
-    if last in irregular:
-        many = irregular[last]
+    if last in _IRREGULAR:
+        many = _IRREGULAR[last]
+    elif last.endswith("s") and not last.endswith("ss") and len(last) > 5:
+        many = last  # a plural already, such as scissors
     elif last.endswith(("s", "x", "z", "ch", "sh")):
-        many = (
-            last
-            if last.endswith(("ss", "shears", "scissors", "eggs", "beans")) is False
-            and last.endswith("s")
-            and len(last) > 5
-            else last + "es"
-        )
+        many = last + "es"
     elif last.endswith("y") and last[-2] not in "aeiou":
         many = last[:-1] + "ies"
     else:
@@ -145,7 +152,7 @@ def _cap(text: str) -> str:
 
 
 class Composer:
-    """An endless, repeatable source of examples. `reserved` says which half of the invented words it may use."""
+    """An endless, repeatable source of examples; `reserved`: which invented words it may use."""
 
     def __init__(self, seed: int, *, reserved: bool = False) -> None:
         self.rng = random.Random(seed)
@@ -159,10 +166,10 @@ class Composer:
         while True:
             yield self.example(self.rng.choices(GROUPS, weights)[0])
 
-    # -- names -------------------------------------------------------------------------------------------------------
+    # -- names ------------------------------------------------------------------------------------
 
     def _word(self, *, name: bool = False) -> str:
-        """An invented word; the subject's own come from the half that `reserved` names, others from either."""
+        """An invented word: for a subject one that `reserved` allows, for a mere `name` any."""
         while True:
             syllables = self.rng.choices((1, 2, 3), (2, 6, 2))[0]
             text = "".join(
@@ -185,7 +192,7 @@ class Composer:
         )
 
     def _core(self, topic: str) -> str:
-        """A noun of the topic: invented, half invented, or (never with `reserved`) an ordinary one."""
+        """A noun of the topic: invented, half invented, or (never with `reserved`) ordinary."""
         roll = self.rng.random() * (0.55 if self.reserved else 1.0)
         listed = _TOPIC_WORDS.get(topic, ())
         heads = _HEADS[topic]
@@ -200,74 +207,55 @@ class Composer:
 
     def subject(self, topic: str) -> Subject:
         """A subject of the topic, with the number its sentences will keep."""
-        if topic == "person":
-            core = f"{self.rng.choice(words.FIRST)} {_cap(self._word())}"
-            return Subject(topic, core, core, core, "sg")
-        if topic == "place":
-            word = _cap(self._word())
-            form = self.rng.choices(
-                (
-                    "{}",
-                    "Lake {}",
-                    "Mount {}",
-                    "Port {}",
-                    "{} Island",
-                    "{} Falls",
-                    "Saint {}",
-                    "the {} Valley",
-                    "New {}",
-                    "the River {}",
-                ),
-                (10, 1, 1, 1, 1, 1, 1, 1, 1, 1),
-            )[0].format(word)
-            return Subject(topic, form.removeprefix("the "), form, form, "sg")
-        if topic == "task":
-            noun = self._core(self.rng.choice(templates.OBJECTS))
-            verb = self.rng.choice(words.VERB)
-            thing = self._article(noun) if self.rng.random() < 0.7 else plural(noun)
-            return Subject(
-                topic,
-                noun,
-                f"{verb} {thing}",
-                "the " + (noun if thing != plural(noun) else plural(noun)),
-                "sg",
-            )
-        if topic == "problem":
-            core = (
-                self._fill(self.rng.choice(templates.PROBLEMS))
-                if self.rng.random() < 0.4 and not self.reserved
-                else f"{self._word()} {self.rng.choice(('rot', 'fever', 'rust', 'decay', 'blight', 'dust', 'noise', 'pain', 'fog', 'swelling'))}"
-            )
-            return Subject(
-                topic,
-                core.removeprefix("a "),
-                core,
-                core,
-                "pl" if core.split()[0].endswith("s") and " in " in core else "mass",
-            )
+        special = {
+            "person": self._person,
+            "place": self._place,
+            "task": self._task,
+            "problem": self._problem,
+        }
+        return special[topic]() if topic in special else self._thing(topic)
+
+    def _person(self) -> Subject:
+        core = f"{self.rng.choice(words.FIRST)} {_cap(self._word())}"
+        return Subject("person", core, core, core, "sg")
+
+    def _place(self) -> Subject:
+        word = _cap(self._word())
+        form = self.rng.choices(_PLACE_FORMS, (10, *[1] * (len(_PLACE_FORMS) - 1)))[0].format(word)
+        return Subject("place", form.removeprefix("the "), form, form, "sg")
+
+    def _task(self) -> Subject:
+        noun = self._core(self.rng.choice(templates.OBJECTS))
+        verb = self.rng.choice(words.VERB)
+        if self.rng.random() < 0.7:
+            return Subject("task", noun, f"{verb} {self._article(noun)}", f"the {noun}", "sg")
+        return Subject("task", noun, f"{verb} {plural(noun)}", f"the {plural(noun)}", "sg")
+
+    def _problem(self) -> Subject:
+        if self.rng.random() < 0.4 and not self.reserved:
+            core = self._fill(self.rng.choice(templates.PROBLEMS))
+        else:
+            core = f"{self._word()} {self.rng.choice(_TROUBLES)}"
+        many = core.split()[0].endswith("s") and " in " in core
+        return Subject("problem", core.removeprefix("a "), core, core, "pl" if many else "mass")
+
+    def _thing(self, topic: str) -> Subject:
         core = self._core(topic)
         if core.startswith(("a ", "an ", "the ")):
             bare = core.split(" ", 1)[1]
             return Subject(topic, bare, core, f"the {bare}", "sg")
-        if topic in ("food", "material", "craft", "phenomenon"):
-            number = "mass"
-        else:
-            number = self.rng.choices(
-                ("sg", "pl", "mass"), (4, 4, 1 if topic in ("plant", "idea") else 0)
-            )[0]
-        if number == "sg" and self.rng.random() < 0.25:
-            return Subject(topic, core, f"the {core}", f"the {core}", "sg")
+        number = "mass"
+        if topic not in ("food", "material", "craft", "phenomenon"):
+            mass = 1 if topic in ("plant", "idea") else 0
+            number = self.rng.choices(("sg", "pl", "mass"), (4, 4, mass))[0]
+        if number == "mass":
+            return Subject(topic, core, core, core, number)
         if number == "sg":
-            return Subject(topic, core, self._article(core), f"the {core}", "sg")
-        if number == "pl":
-            return Subject(
-                topic,
-                core,
-                plural(core),
-                f"the {plural(core)}" if self.rng.random() < 0.3 else plural(core),
-                "pl",
-            )
-        return Subject(topic, core, core, core, "mass")
+            name = f"the {core}" if self.rng.random() < 0.25 else self._article(core)
+            return Subject(topic, core, name, f"the {core}", number)
+        many = plural(core)
+        later = f"the {many}" if self.rng.random() < 0.3 else many
+        return Subject(topic, core, many, later, number)
 
     @staticmethod
     def _article(noun: str) -> str:
@@ -299,10 +287,10 @@ class Composer:
         )
         return Example(example.kind, (new,), *texts)
 
-    # -- texts -------------------------------------------------------------------------------------------------------
+    # -- texts ------------------------------------------------------------------------------------
 
     def example(self, group: Group) -> Example:
-        """One example of the group: a subject, the question, and a text of one of the group's shapes."""
+        """One example of the group: a subject, the question, and a text of the group's shape."""
         topic = self.rng.choice(group.topics)
         subject = self.subject(topic)
         while group.kind == "kinds" and subject.number == "sg":
@@ -375,23 +363,21 @@ class Composer:
         return _LETTERS.sub(strange, sentence) if share else sentence
 
     def _local(self, s: Subject) -> dict[str, str]:
-        many = s.plural_verbs
-        born = f"1{self.rng.randint(5, 9)}{self.rng.randint(0, 9)}{self.rng.randint(0, 9)}"
-        person = (
-            {"its": "their", "it": "they", "obj": "them"}
-            if many
-            else {"its": "its", "it": "it", "obj": "it"}
+        many = s.number == "pl"
+        born = self.rng.randint(1500, 1999)
+        name = plural(s.core) if many else s.core
+        is_, was, does, has = (
+            ("are", "were", "do", "have") if many else ("is", "was", "does", "has")
         )
-        plural_name = plural(s.core) if s.number == "pl" else s.core
-        return {
-            "s": s.name, "S": _cap(s.name), "the": s.later, "The": _cap(s.later), "core": s.core, "core_cap": _cap(s.core),
-            "p": plural_name, "P": _cap(plural_name), "it": person["it"], "It": _cap(person["it"]),
-            "its": person["its"], "Its": _cap(person["its"]), "it_obj": person["obj"],
-            "is": "are" if many else "is", "was": "were" if many else "was", "does": "do" if many else "does",
-            "has": "have" if many else "has", "v_has": "have" if many else "has", "v_has1": "has",
-            "v_does": "does", "v_open": "open", "last": s.core.split()[-1], "Last": s.core.split()[-1],
-            "topic": s.topic, "many": "yes" if many else "", "d1": born, "d2": str(int(born) + self.rng.randint(30, 90)),
+        it, its, them = ("they", "their", "them") if many else ("it", "its", "it")
+        local = {
+            "s": s.name, "the": s.later, "core": s.core, "p": name, "it": it, "its": its,
+            "last": s.core.split()[-1], "is": is_, "was": was, "does": does, "has": has,
+            "v_has": has, "v_has1": "has", "v_does": "does", "v_open": "open", "it_obj": them,
+            "topic": s.topic, "many": "yes" if many else "", "d1": str(born),
+            "d2": str(born + self.rng.randint(30, 90)), "core_cap": _cap(s.core),
         }  # fmt: skip
+        return local | {_cap(key): _cap(local[key]) for key in "s the p it its last".split()}
 
     def _fill(self, template: str, local: dict[str, str] | None = None) -> str:
         known = local or {}
@@ -409,48 +395,40 @@ class Composer:
         rng = self.rng
         if key.endswith("_cap") or key == "Group_":
             return _cap(self._draw(key.removesuffix("_cap") if key != "Group_" else "group", known))
-        match key:
-            case "name":
-                return self._name()
-            case "adj_name":
-                return rng.choice((self._name(), rng.choice(_MODIFIERS)))
-            case "person":
-                return f"{rng.choice(words.FIRST)} {_cap(self._word(name=True))}"
-            case "person_noun":
-                return rng.choice(("man", "woman", "student"))
-            case "d":
-                return str(rng.randint(0, 9))
-            case "number2":
-                return str(rng.randint(14, 60))
-            case "number3":
-                return rng.choice(("two", "three", "four", "five"))
-            case "head":
-                return rng.choice(_HEADS[known["topic"]])
-            case "plant_pl" | "animal_pl" | "thing_pl" if rng.random() < 0.12:
-                return plural(self._word(name=True))
-            case "plant_pl":
-                return plural(rng.choice(words.PLANT))
-            case "animal_pl":
-                return plural(rng.choice(words.ANIMAL))
-            case "thing_pl":
-                return plural(
-                    rng.choice(rng.choice((words.TOOL, words.DEVICE, words.PLANT, words.ANIMAL)))
-                )
-            case "cause":
-                return f"{self._fill(rng.choice(templates.CAUSE_SUBJECTS))} {self._fill(rng.choice(templates.CAUSE_VERBS))}"
-            case "cause2":
-                return f"{self._fill(rng.choice(templates.CAUSE_SUBJECTS))} {self._fill(rng.choice(templates.CAUSE_VERBS))}"
-            case "cause_np":
-                return self._fill(rng.choice(templates.CAUSE_NOUNS))
-            case "dish":
-                return rng.choice(words.DISHWARE)
+        if key in _PLURALS:
+            strange = rng.random() < 0.12
+            return plural(self._word(name=True) if strange else rng.choice(_PLURALS[key]))
+        made: dict[str, Callable[[], str]] = {
+            "name": self._name,
+            "adj_name": lambda: rng.choice((self._name(), rng.choice(_MODIFIERS))),
+            "person": lambda: f"{rng.choice(words.FIRST)} {_cap(self._word(name=True))}",
+            "person_noun": lambda: rng.choice(("man", "woman", "student")),
+            "d": lambda: str(rng.randint(0, 9)),
+            "number2": lambda: str(rng.randint(14, 60)),
+            "number3": lambda: rng.choice(("two", "three", "four", "five")),
+            "head": lambda: rng.choice(_HEADS[known["topic"]]),
+            "cause": self._cause,
+            "cause2": self._cause,
+            "cause_np": lambda: self._fill(rng.choice(templates.CAUSE_NOUNS)),
+            "dish": lambda: rng.choice(words.DISHWARE),
+        }
+        if key in made:
+            return made[key]()
         if key in _STRANGE and rng.random() < 0.12:
             return plural(self._word(name=True)) if key == "group" else self._word(name=True)
         listed: tuple[str, ...] = getattr(words, key.upper())
         return rng.choice(listed)
 
+    def _cause(self) -> str:
+        """A subject and what it does: 'warm air rises and cools'."""
+        who, does = (
+            self.rng.choice(templates.CAUSE_SUBJECTS),
+            self.rng.choice(templates.CAUSE_VERBS),
+        )
+        return f"{self._fill(who)} {self._fill(does)}"
 
-# -- what is asked about a text ------------------------------------------------------------------------------------------
+
+# -- what is asked about a text ------------------------------------------------------------
 
 _LONGER = (
     "Continue the input.",
@@ -472,7 +450,7 @@ _ABOUT = ("What is the input about?", "Name the subject of the input.", "Give th
 
 
 def about(example: Example, rng: random.Random) -> tuple[str, str, str]:
-    """A question about a text, the text, and the answer: mostly more text, seldom a gist or a name."""
+    """A question about a text, the text, and the answer: more text, the same, gist or name."""
     sentences = re.split(r"(?<=[.:?!]) |\n", example.response)
     half = (len(sentences) + 1) // 2
     roll = rng.random()

@@ -1,6 +1,7 @@
 """data/sample/pairs.jsonl -> the same with its made pairs made again; those written by hand stay.
 
-Made pairs are the grammar's (`source` is `made`) and those by hand about something else (`renamed`).
+Made pairs are the grammar's (`source` is `made`), and those by hand with another subject
+(`renamed`).
 
 python recipes/nano/pairs.py
 """

@@ -1,12 +1,12 @@
-"""Nothing -> the nano base model: makes the training text, a byte-level BPE tokenizer and a small Mistral, and trains it.
+"""Nothing -> the nano base model: training text, tokenizer and a small Mistral, trained on it.
 
-It learns forwards (instruction -> response), as instruct models do; working backwards is left to the adapter. The text
-is that of `grammar.py`; later two of five are passages of `passages.jsonl`.
+It learns forwards (instruction -> response), as instruct models do; working backwards is left to
+the adapter. The text is that of `grammar.py`; later two of five are passages of `passages.jsonl`.
 
     python recipes/nano/train.py --out data/nano
 
-Deterministic for one thread count, PyTorch release and kind of processor; elsewhere the weights differ in the last
-digits but meet the same bars (`tests/benchmarks/nano.py`). It prints its speed and how long it will take.
+Deterministic for one thread count, PyTorch release and kind of processor. It prints its speed and
+how long it will take; `tests/benchmarks/nano.py` says how good the model is.
 """
 
 import argparse
@@ -37,7 +37,7 @@ BOS, EOS = "<s>", "</s>"
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc to reuse freed memory instead of returning it: page faults cost a third of a step otherwise."""
+    """Tells glibc to keep freed memory: returning it costs a third of a step."""
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-4, 0)  # M_MMAP_MAX
@@ -45,7 +45,7 @@ def keep_freed_memory() -> None:
 
 
 def forward_texts(seed: int, passages_after: float = math.inf) -> Iterator[str]:
-    """Training texts without end: instruction and response, sometimes with an input, sometimes several in a row.
+    """Training texts without end: instruction, sometimes input, response; sometimes several.
 
     Args:
         seed: Of the grammar and of the order.
@@ -83,7 +83,7 @@ def passages() -> list[Example]:
 
 
 def make_tokenizer(texts: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of `VOCABULARY` tokens; like Mistral's it puts one bos in front and no eos behind."""
+    """A byte-level BPE of `VOCABULARY` tokens; like Mistral's it adds one bos and no eos."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -123,7 +123,7 @@ def make_tokenizer(texts: int) -> PreTrainedTokenizerFast:
 class Muon:
     """Momentum, orthogonalized by five Newton-Schulz steps (Jordan et al. 2024), for matrices.
 
-    `torch.optim.Muon` does the same in bfloat16, which takes seconds a step on processors without that type.
+    `torch.optim.Muon` computes in bfloat16, which takes seconds a step on a CPU without that type.
     """
 
     def __init__(self, matrices: list[torch.nn.Parameter], momentum: float = 0.95) -> None:
@@ -154,7 +154,7 @@ class Muon:
 
 
 def make_model(layers: int, hidden: int, mlp: int, eos: int, bos: int) -> MistralForCausalLM:
-    """A small Mistral with fresh weights; every width is a multiple of 64, as 4-bit quantization wants."""
+    """A small Mistral with fresh weights; its widths are multiples of 64, as 4 bits want."""
     config = MistralConfig(
         vocab_size=VOCABULARY,
         hidden_size=hidden,
@@ -177,7 +177,7 @@ def make_model(layers: int, hidden: int, mlp: int, eos: int, bos: int) -> Mistra
 def batches(
     tokenizer: PreTrainedTokenizerFast, tokens_per_batch: int, passages_after: float, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(input ids, labels) of about `tokens_per_batch` tokens, (rows, length); rows of like length go together."""
+    """(input ids, labels), each (rows, length); about `tokens_per_batch` tokens of like length."""
     texts = forward_texts(seed, passages_after)
     rng = random.Random(seed)
     while True:

@@ -2,6 +2,7 @@
 
 
 def word_list(text: str) -> tuple[str, ...]:
+    """The entries of a list that is separated by commas and line ends."""
     return tuple(word.strip() for word in text.replace("\n", ",").split(",") if word.strip())
 
 
@@ -105,7 +106,8 @@ orange, brown, reddish brown, grey, silver grey, black, white, cream, purple, vi
 spotted, striped, shiny, dull grey
 """)
 SIZE = word_list(
-    "small, tiny, large, huge, long, short, tall, low, thin, thick, heavy, light, broad, narrow, round, flat"
+    "small, tiny, large, huge, long, short, tall, low, thin, thick, heavy, light, broad, narrow,"
+    " round, flat"
 )
 QUALITY = word_list("""
 simple, hardy, common, rare, useful, cheap, costly, strong, soft, hard, quiet, loud, slow, quick,
@@ -145,7 +147,8 @@ NUMBER = word_list("""
 two, three, four, five, six, seven, eight, ten, twelve, fifteen, twenty, thirty, forty, fifty,
 sixty, eighty, a hundred, two hundred, several hundred, a thousand, 3, 5, 8, 12, 25, 40, 60, 75,
 90, 120, 150, 250, 300, 450, 800
-""") + ("1,200", "3,000", "12,000", "25,000")
+""")
+NUMBER = (*NUMBER, "1,200", "3,000", "12,000", "25,000")
 UNIT = word_list(
     "centimetres, metres, millimetres, kilograms, grams, kilometres, feet, inches, litres"
 )
@@ -181,7 +184,8 @@ nuts, cinnamon, ginger, pepper, parsley, thyme, mint, mushrooms, spinach, leeks,
 fish, bacon, stock, yoghurt, oats, mustard, chilli, chocolate
 """)
 DISHWARE = word_list(
-    "a large bowl, a deep pan, a heavy pot, a baking tin, a frying pan, a greased dish, a jug, a shallow tray"
+    "a large bowl, a deep pan, a heavy pot, a baking tin, a frying pan, a greased dish, a jug,"
+    " a shallow tray"
 )
 TRADE = word_list("""
 potter, painter, engineer, botanist, composer, surveyor, clockmaker, doctor, poet, explorer,
