@@ -10,6 +10,7 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "synth"
 FILES = sorted(SRC.rglob("*.py"))
 LAYERS = (
+    ("__main__",),
     ("cli",),
     ("stages",),
     ("models", "tables", "text", "store"),

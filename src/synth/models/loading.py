@@ -1,20 +1,16 @@
-"""Recipe -> tokenizer, base model, base model with adapter. Failures become one named error."""
+"""Recipe -> tokenizer, base model, base model with adapter."""
 
 import contextlib
 import ctypes
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from synth.errors import ModelError
-from synth.recipe import Finetune, Model, resolve_path
-from synth.records import content_id
-
-_EDGE = 1 << 16  # bytes read at each end of a weight file for its identity
+from synth.models.naming import named, source
+from synth.recipe import Finetune, Model
 
 
 def device() -> str:
@@ -22,35 +18,6 @@ def device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def source(name: str) -> str:
-    """A base's folder or Hub id, as the loaders take it.
-
-    Raises:
-        InputError: When a `bundled:` path names nothing.
-    """
-    return str(resolve_path(name))
-
-
-def base_identity(model: Model) -> str:
-    """Content hash of a local base; id and commit of a Hub one.
-
-    Of a weight file its size and both ends are hashed: quick for 14 GB, yet any retraining shows.
-    """
-    folder = Path(source(model.base))
-    if not folder.is_dir():
-        config = _named(model.base, AutoConfig.from_pretrained, model.base, revision=model.revision)
-        return f"{model.base}@{getattr(config, '_commit_hash', None) or model.revision or 'main'}"
-    parts: list[object] = []
-    for path in sorted(folder.glob("*")):
-        if path.suffix in {".json", ".safetensors", ".model"}:
-            size = path.stat().st_size
-            with path.open("rb") as file:
-                start = file.read(_EDGE)
-                file.seek(max(0, size - _EDGE))
-                parts += [path.name, size, start.hex(), file.read().hex()]
-    return content_id(*parts)
 
 
 def load_tokenizer(model: Model) -> Any:  # noqa: ANN401  (transformers types are not checked)
@@ -61,7 +28,7 @@ def load_tokenizer(model: Model) -> Any:  # noqa: ANN401  (transformers types ar
     """
     name = model.tokenizer or model.base
     revision = None if model.tokenizer else model.revision
-    tokenizer = _named(name, AutoTokenizer.from_pretrained, source(name), revision=revision)
+    tokenizer = named(name, AutoTokenizer.from_pretrained, source(name), revision=revision)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -100,7 +67,7 @@ def load_base(model: Model) -> Any:  # noqa: ANN401
     """
     if device() == "cpu":
         keep_freed_memory()
-    return _named(
+    return named(
         model.base,
         AutoModelForCausalLM.from_pretrained,
         source(model.base),
@@ -118,7 +85,7 @@ def load_with_adapter(model: Model, adapter: Path) -> Any:  # noqa: ANN401
     Raises:
         ModelError: When either cannot be loaded.
     """
-    loaded = _named(str(adapter), PeftModel.from_pretrained, load_base(model), str(adapter))
+    loaded = named(str(adapter), PeftModel.from_pretrained, load_base(model), str(adapter))
     loaded.eval()
     loaded.config.use_cache = True
     return loaded
@@ -130,20 +97,3 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-4, 0)  # M_MMAP_MAX
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-
-
-def _named(name: str, load: Any, *args: object, **kwargs: object) -> Any:  # noqa: ANN401
-    """What `load` returns; what it raises as one line that names the model."""
-    with _translated(name):
-        return load(*args, **kwargs)
-
-
-@contextlib.contextmanager
-def _translated(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        first = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(
-            f"{name}: cannot be loaded: {first[0]:.200}; check the name, the network and the cache"
-        ) from error

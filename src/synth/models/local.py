@@ -1,18 +1,13 @@
-"""The models of this machine: what stages ask for, fulfilled."""
+"""The models of this machine: what stages ask for, fulfilled; libraries load when needed."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from synth.models import loading
+from synth.models.naming import base_identity
 from synth.models.protocols import Engine, Judge, Training
-from synth.models.training import train_adapter
-from synth.models.transformers_engine import TransformersEngine
-from synth.models.vllm_engine import VllmEngine
 from synth.prompt import Example
-from synth.recipe import Recipe
+from synth.recipe import Generate, Recipe
 from synth.records import Listener
 
 
@@ -28,26 +23,37 @@ class LocalModels:
         listen: Listener,
     ) -> Training:
         """Trains an adapter on the examples and writes it into `folder`."""
-        torch.manual_seed(recipe.finetune.seed)
+        from synth.models.training import train_adapter
+
         return train_adapter(recipe, train, held_out, folder, listen)
 
     def tokenizer(self, recipe: Recipe) -> Any:  # noqa: ANN401
         """The tokenizer of the recipe's base."""
-        return loading.load_tokenizer(recipe.model)
+        from synth.models.loading import load_tokenizer
+
+        return load_tokenizer(recipe.model)
 
     def identity(self, recipe: Recipe) -> str:
         """Which base model this is."""
-        return loading.base_identity(recipe.model)
+        return base_identity(recipe.model)
 
     def judge(self, recipe: Recipe, adapter: Path) -> Judge:
         """The base with the adapter in transformers, decoding greedily."""
         settings = recipe.generate.model_copy(update={"temperature": 0.0})
-        model = loading.load_with_adapter(recipe.model, adapter)
-        return TransformersEngine(model, loading.load_tokenizer(recipe.model), settings)
+        return _with_transformers(recipe, adapter, settings)
 
     def engine(self, recipe: Recipe, adapter: Path) -> Engine:
         """The recipe's engine over the base with the adapter."""
         if recipe.generate.engine == "vllm":
+            from synth.models.vllm_engine import VllmEngine
+
             return VllmEngine(recipe, adapter)
-        model = loading.load_with_adapter(recipe.model, adapter)
-        return TransformersEngine(model, loading.load_tokenizer(recipe.model), recipe.generate)
+        return _with_transformers(recipe, adapter, recipe.generate)
+
+
+def _with_transformers(recipe: Recipe, adapter: Path, settings: Generate) -> Judge:
+    from synth.models.loading import load_tokenizer, load_with_adapter
+    from synth.models.transformers_engine import TransformersEngine
+
+    model = load_with_adapter(recipe.model, adapter)
+    return TransformersEngine(model, load_tokenizer(recipe.model), settings)

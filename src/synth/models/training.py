@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
@@ -69,6 +70,7 @@ def train_adapter(
             f"{len(train)} pairs to learn from and {len(held_out)} held out; both are needed:"
             " add pairs or lower pairs.held_out"
         )
+    torch.manual_seed(recipe.finetune.seed)  # adapters are initialized before TRL seeds
     watch = _Watch(recipe.finetune.steps, listen)
     # The listener tells what people need; TRL's and transformers' own log lines would say it twice.
     for library in ("transformers", "trl"):

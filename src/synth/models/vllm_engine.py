@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import ModelError
-from synth.models.loading import device, load_tokenizer, source
+from synth.models.loading import device, load_tokenizer
+from synth.models.naming import source
 from synth.models.protocols import Request
 from synth.recipe import Recipe
 from synth.records import Completion

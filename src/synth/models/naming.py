@@ -1,0 +1,59 @@
+"""Which model a recipe means, found without loading torch; loaders' failures as one named error."""
+
+from pathlib import Path
+from typing import Any
+
+from synth.errors import ModelError
+from synth.recipe import Model, resolve_path
+from synth.records import content_id
+
+_EDGE = 1 << 16  # bytes read at each end of a weight file
+
+
+def source(name: str) -> str:
+    """A base's folder or Hub id, as the loaders take it.
+
+    Raises:
+        InputError: When a `bundled:` path names nothing.
+    """
+    return str(resolve_path(name))
+
+
+def base_identity(model: Model) -> str:
+    """Content hash of a local base; id and commit of a Hub one.
+
+    Of a weight file its size and both ends are hashed: quick for 14 GB, yet any retraining shows.
+
+    Raises:
+        ModelError: When a Hub one cannot be found.
+    """
+    folder = Path(source(model.base))
+    if not folder.is_dir():
+        from transformers import AutoConfig
+
+        config = named(model.base, AutoConfig.from_pretrained, model.base, revision=model.revision)
+        return f"{model.base}@{getattr(config, '_commit_hash', None) or model.revision or 'main'}"
+    parts: list[object] = []
+    for path in sorted(folder.glob("*")):
+        if path.suffix in {".json", ".safetensors", ".model"}:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                start = file.read(_EDGE)
+                file.seek(max(0, size - _EDGE))
+                parts += [path.name, size, start.hex(), file.read().hex()]
+    return content_id(*parts)
+
+
+def named(name: str, load: Any, *args: object, **kwargs: object) -> Any:  # noqa: ANN401
+    """What `load` returns for the arguments.
+
+    Raises:
+        ModelError: For whatever `load` raises, in one line that names the model.
+    """
+    try:
+        return load(*args, **kwargs)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        first = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(
+            f"{name}: cannot be loaded: {first[0]:.200}; check the name, the network and the cache"
+        ) from error
