@@ -428,41 +428,6 @@ class Composer:
         return f"{self._fill(who)} {self._fill(does)}"
 
 
-# -- what is asked about a text ------------------------------------------------------------
-
-_LONGER = (
-    "Continue the input.",
-    "Write more about the input.",
-    "Use the provided input to write a longer text.",
-    "Use the provided input to write what could come next.",
-    "Read the input and go on.",
-)
-_AGAIN = (
-    "Say the same in another order.",
-    "Rewrite the input.",
-    "Use the provided input to write it again.",
-)
-_FIRST_SENTENCE = (
-    "Summarize the input in one sentence.",
-    "Say in one sentence what the input says.",
-)
-_ABOUT = ("What is the input about?", "Name the subject of the input.", "Give the input a title.")
-
-
-def about(example: Example, rng: random.Random) -> tuple[str, str, str]:
-    """A question about a text, the text, and the answer: more text, the same, gist or name."""
-    sentences = re.split(r"(?<=[.:?!]) |\n", example.response)
-    half = (len(sentences) + 1) // 2
-    roll = rng.random()
-    if roll < 0.4 and half < len(sentences):
-        return rng.choice(_LONGER), " ".join(sentences[:half]), " ".join(sentences[half:])
-    if roll < 0.55:
-        return rng.choice(_AGAIN), example.response, " ".join(reversed(sentences))
-    if roll < 0.65:
-        return rng.choice(_FIRST_SENTENCE), example.response, sentences[0]
-    return rng.choice(_ABOUT), example.response, _cap(" and ".join(example.subjects)) + "."
-
-
 _KIND_PATTERNS = (
     ("comparison", r"difference between|^compare|differ from|better,"),
     ("history", r"history of"),

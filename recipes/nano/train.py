@@ -1,7 +1,8 @@
-"""Nothing -> the nano base model: training text, tokenizer and a small Mistral, trained on it.
+"""Nothing -> the nano base model: texts, a tokenizer, and a small Mistral that is trained on them.
 
 It learns forwards (instruction -> response), as instruct models do; working backwards is left to
-the adapter. The text is that of `grammar.py`; later two of five are passages of `passages.jsonl`.
+the adapter. First it reads: the loss is over whole texts. Then it is taught: the loss is over the
+answers alone, every text counting the same.
 
     python recipes/nano/train.py --out data/nano
 
@@ -19,21 +20,40 @@ import math
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
 
-from grammar import Composer, Example, about
+from texts import READING, TEACHING, Text, texts
 
 SEED = 20231116
 VOCABULARY = 3072
 CONTEXT = 2048
-MICROBATCH = 2048  # tokens; small enough for the processor's cache
-TOKENS_PER_TEXT = 150  # about
 LONGEST = 1024  # tokens of a training sequence
+TOKENS_PER_TEXT = 150  # about
+MICROBATCH = 2048  # tokens; small enough for the processor's cache
+STEP = 4 * MICROBATCH  # tokens of an optimizer step
 BOS, EOS = "<s>", "</s>"
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A cycle of training: learning rate up, then down to 0."""
+
+    name: str
+    tokens: float
+    rate: float
+    tasks: tuple[int, ...]
+    passages_from: float
+    answers_only: bool
+
+    def texts(self) -> Iterator[Text]:
+        """What the cycle is about."""
+        first = self.tokens / TOKENS_PER_TEXT * self.passages_from
+        return texts(SEED + len(self.name), self.tasks, first)
 
 
 def keep_freed_memory() -> None:
@@ -44,45 +64,7 @@ def keep_freed_memory() -> None:
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
-def forward_texts(seed: int, passages_after: float = math.inf) -> Iterator[str]:
-    """Training texts without end: instruction, sometimes input, response; sometimes several.
-
-    Args:
-        seed: Of the grammar and of the order.
-        passages_after: After so many texts two of five come from `passages.jsonl`, mostly renamed.
-    """
-    rng = random.Random(seed)
-    composer = Composer(seed)
-    composed = composer.examples()
-    by_hand: list[Example] = []
-
-    def one(number: int) -> str:
-        if number >= passages_after and not by_hand:
-            by_hand.extend(passages())
-        if by_hand and rng.random() < 0.4:
-            example = rng.choice(by_hand)
-            example = composer.renamed(example) if rng.random() < 0.7 else example
-        else:
-            example = next(composed)
-        if rng.random() < 0.3:
-            question, text, answer = about(example, rng)
-            return f"### Instruction:\n{question}\n\n### Input:\n{text}\n\n### Response:\n{answer}"
-        return f"### Instruction:\n{example.instruction}\n\n### Response:\n{example.response}"
-
-    for number in itertools.count():
-        yield "\n\n".join(
-            one(number) for _ in range(1 if rng.random() < 0.93 else rng.randint(2, 5))
-        )
-
-
-def passages() -> list[Example]:
-    """The examples written by hand."""
-    lines = (Path(__file__).parent / "passages.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    return [Example(r["kind"], (r["subject"],), r["instruction"], r["response"]) for r in rows]
-
-
-def make_tokenizer(texts: int) -> PreTrainedTokenizerFast:
+def make_tokenizer(count: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE of `VOCABULARY` tokens; like Mistral's it adds one bos and no eos."""
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -98,15 +80,8 @@ def make_tokenizer(texts: int) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    pairs = (Path(__file__).parents[2] / "data" / "sample" / "pairs.jsonl").read_text(
-        encoding="utf-8"
-    )
-    by_hand = [
-        row["response"] for row in map(json.loads, pairs.splitlines()) if row["source"] == "hand"
-    ]
-    bpe.train_from_iterator(
-        itertools.chain(itertools.islice(forward_texts(SEED + 1), texts), by_hand * 20), trainer
-    )
+    sample = itertools.islice(texts(SEED, READING), count)
+    bpe.train_from_iterator((text.prompt + text.answer for text in sample), trainer)
     bpe.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, bpe.token_to_id(BOS))]
     )
@@ -118,6 +93,27 @@ def make_tokenizer(texts: int) -> PreTrainedTokenizerFast:
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )
+
+
+def make_model(layers: int, hidden: int, mlp: int, eos: int, bos: int) -> MistralForCausalLM:
+    """A small Mistral with fresh weights; its widths are multiples of 64, as 4 bits want."""
+    config = MistralConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=hidden,
+        intermediate_size=mlp,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=max(1, hidden // 128),
+        head_dim=64,
+        max_position_embeddings=CONTEXT,
+        sliding_window=None,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        bos_token_id=bos,
+        eos_token_id=eos,
+        initializer_range=0.02,
+    )
+    return MistralForCausalLM(config)
 
 
 class Muon:
@@ -153,49 +149,92 @@ class Muon:
                 p.mul_(1 - rate * decay).add_(update, alpha=-rate * scale)
 
 
-def make_model(layers: int, hidden: int, mlp: int, eos: int, bos: int) -> MistralForCausalLM:
-    """A small Mistral with fresh weights; its widths are multiples of 64, as 4 bits want."""
-    config = MistralConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=hidden,
-        intermediate_size=mlp,
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 64,
-        num_key_value_heads=max(1, hidden // 128),
-        head_dim=64,
-        max_position_embeddings=CONTEXT,
-        sliding_window=None,
-        tie_word_embeddings=True,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        bos_token_id=bos,
-        eos_token_id=eos,
-        initializer_range=0.02,
-    )
-    return MistralForCausalLM(config)
+Row = tuple[list[int], int]
+"""Token ids of a text, and how many of them come before what is learnt."""
 
 
-def batches(
-    tokenizer: PreTrainedTokenizerFast, tokens_per_batch: int, passages_after: float, seed: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(input ids, labels), each (rows, length); about `tokens_per_batch` tokens of like length."""
-    texts = forward_texts(seed, passages_after)
-    rng = random.Random(seed)
+def rows(lesson: Lesson, tokenizer: PreTrainedTokenizerFast) -> Iterator[Row]:
+    """The lesson's texts as token ids; while reading, some rows hold several texts."""
+    rng = random.Random(SEED)
+    stream = lesson.texts()
     while True:
-        encoded = tokenizer([next(texts) for _ in range(1024)])["input_ids"]
-        rows = sorted(([*ids, tokenizer.eos_token_id][:LONGEST] for ids in encoded), key=len)
-        pool: list[list[list[int]]] = [[]]
-        for row in rows:
-            if pool[-1] and len(row) * (len(pool[-1]) + 1) > tokens_per_batch:
+        text = next(stream)
+        prompt = text.prompt
+        if not lesson.answers_only and rng.random() < 0.07:
+            several = itertools.islice(stream, rng.randint(1, 4))
+            prompt = "\n\n".join([*(t.prompt + t.answer for t in several), prompt])
+        before = tokenizer(prompt)["input_ids"]
+        answer = tokenizer(text.answer, add_special_tokens=False)["input_ids"]
+        ids = [*before, *answer, tokenizer.eos_token_id][:LONGEST]
+        yield ids, len(before) if lesson.answers_only else 1
+
+
+def batches(lesson: Lesson, tokenizer: PreTrainedTokenizerFast) -> Iterator[list[Row]]:
+    """Rows of like length, about `MICROBATCH` tokens together."""
+    rng = random.Random(SEED)
+    stream = rows(lesson, tokenizer)
+    while True:
+        pool: list[list[Row]] = [[]]
+        for row in sorted(itertools.islice(stream, 1024), key=lambda row: len(row[0])):
+            if pool[-1] and len(row[0]) * (len(pool[-1]) + 1) > MICROBATCH:
                 pool.append([])
             pool[-1].append(row)
         rng.shuffle(pool)
-        for group in pool:
-            length = max(map(len, group))
-            ids = torch.full((len(group), length), tokenizer.eos_token_id)
-            labels = torch.full((len(group), length), -100)
-            for i, row in enumerate(group):
-                ids[i, : len(row)] = labels[i, : len(row)] = torch.tensor(row)
-            yield ids, labels
+        yield from pool
+
+
+def loss_of(model: MistralForCausalLM, batch: list[Row], lesson: Lesson) -> torch.Tensor:
+    """Mean loss over the batch's tokens or, when answers are taught, over its answers."""
+    length = max(len(ids) for ids, _ in batch)
+    inputs = torch.zeros(len(batch), length, dtype=torch.long)
+    learnt = torch.zeros(len(batch), length, dtype=torch.bool)
+    for i, (ids, before) in enumerate(batch):
+        inputs[i, : len(ids)] = torch.tensor(ids)
+        learnt[i, before : len(ids)] = True
+    states = model.model(input_ids=inputs).last_hidden_state[:, :-1][learnt[:, 1:]]
+    targets = inputs[:, 1:][learnt[:, 1:]]
+    losses = torch.nn.functional.cross_entropy(model.lm_head(states), targets, reduction="none")
+    if not lesson.answers_only:
+        return losses.mean()
+    weights = (1 / learnt.sum(1, keepdim=True)).expand(-1, length)[:, 1:][learnt[:, 1:]]
+    return (losses * weights).sum() / len(batch)
+
+
+def study(
+    model: MistralForCausalLM, tokenizer: PreTrainedTokenizerFast, lesson: Lesson, out: Path
+) -> float:
+    """Trains the model through one lesson, saving it on the way; returns the last smoothed loss."""
+    inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    outer = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    muon = Muon(inner)
+    adam = torch.optim.AdamW(outer, betas=(0.9, 0.95), weight_decay=0.0)
+    steps = math.ceil(lesson.tokens / STEP)
+    stream = batches(lesson, tokenizer)
+    started, seen, smooth = time.monotonic(), 0, 0.0
+    model.train()
+    for step in range(steps):
+        rate = lesson.rate * min(1.0, (step + 1) / 50, 2 * (steps - step) / steps)
+        mean = 0.0
+        for batch in itertools.islice(stream, STEP // MICROBATCH):
+            loss = loss_of(model, batch, lesson) / (STEP // MICROBATCH)
+            loss.backward()
+            mean += loss.item()
+            seen += len(batch) * max(len(ids) for ids, _ in batch)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        muon.step(rate)
+        adam.param_groups[0]["lr"] = rate * 0.2
+        adam.step()
+        model.zero_grad(set_to_none=True)
+        smooth = mean if step == 0 else 0.95 * smooth + 0.05 * mean
+        if step % 25 == 0:
+            speed = seen / (time.monotonic() - started)
+            left = (steps - step) * STEP / speed / 60
+            facts = f"loss {smooth:.3f} {speed:,.0f} tokens/s, {left:.0f} min left"
+            print(f"{lesson.name} {step}/{steps} {facts}", flush=True)
+        if step % 200 == 199:
+            save(model, tokenizer, out)
+    save(model, tokenizer, out)
+    return smooth
 
 
 def save(model: MistralForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -210,17 +249,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=float, default=11e6, help="training tokens in all")
-    parser.add_argument("--batch", type=int, default=8192, help="tokens per step")
+    parser.add_argument("--read", type=float, default=11e6, help="tokens of the reading")
+    parser.add_argument("--teach", type=float, default=6e6, help="tokens of the teaching")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--mlp", type=int, default=640)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--start", type=Path, help="a model folder to go on from")
-    parser.add_argument("--passages-from", type=float, default=0.5, help="share of the training")
-    parser.add_argument(
-        "--rate", type=float, default=0.02, help="peak learning rate of the matrices (Muon)"
-    )
     args = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(args.threads)
@@ -231,57 +266,22 @@ def main() -> None:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(args.start)
         model = MistralForCausalLM.from_pretrained(args.start, dtype=torch.float32)
     else:
-        tokenizer = make_tokenizer(texts=30_000)
+        tokenizer = make_tokenizer(30_000)
         eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
         model = make_model(args.layers, args.hidden, args.mlp, eos, bos)
     parameters = sum(p.numel() for p in model.parameters())
-    print(
-        f"{parameters:,} parameters; tokenizer after {time.monotonic() - started:.0f} s", flush=True
+    print(f"{parameters:,} parameters", flush=True)
+    lessons = (
+        Lesson("read", args.read, 0.02, READING, passages_from=0.5, answers_only=False),
+        Lesson("teach", args.teach, 0.01, TEACHING, passages_from=0.0, answers_only=True),
     )
-
-    inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
-    outer = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    muon = Muon(inner)
-    adam = torch.optim.AdamW(outer, lr=args.rate * 0.2, betas=(0.9, 0.95), weight_decay=0.0)
-    steps = math.ceil(args.tokens / args.batch)
-    parts = args.batch // MICROBATCH
-    passages_after = args.tokens / TOKENS_PER_TEXT * args.passages_from
-    stream = batches(tokenizer, MICROBATCH, passages_after, SEED + 2 if args.start else SEED)
-    seen, smooth = 0, 0.0
-    model.train()
-    for step in range(steps):
-        factor = min(1.0, (step + 1) / 50) * min(1.0, (steps - step) / (0.5 * steps))
-        mean = 0.0
-        for ids, labels in itertools.islice(stream, parts):
-            loss = model(input_ids=ids, labels=labels).loss / parts
-            loss.backward()
-            mean += loss.item()
-            seen += ids.numel()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        muon.step(args.rate * factor)
-        adam.param_groups[0]["lr"] = args.rate * 0.2 * factor
-        adam.step()
-        model.zero_grad(set_to_none=True)
-        smooth = mean if step == 0 else 0.95 * smooth + 0.05 * mean
-        if step % 25 == 0:
-            speed = seen / (time.monotonic() - started)
-            left = (steps - step) * args.batch / speed / 60
-            print(
-                f"step {step}/{steps} loss {smooth:.3f} {speed:,.0f} tokens/s, {left:.0f} min left",
-                flush=True,
-            )
-        if step % 200 == 199:
-            save(model, tokenizer, args.out)
-
-    save(model, tokenizer, args.out)
-    minutes = (time.monotonic() - started) / 60
-    facts = {
-        "parameters": parameters,
-        "tokens": seen,
-        "loss": round(smooth, 4),
-        "minutes": round(minutes, 1),
+    losses = {
+        lesson.name: round(study(model, tokenizer, lesson, args.out), 4)
+        for lesson in lessons
+        if lesson.tokens
     }
-    print(json.dumps(facts))
+    minutes = round((time.monotonic() - started) / 60, 1)
+    print(json.dumps({"parameters": parameters, "losses": losses, "minutes": minutes}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,101 @@
+"""Seed -> the texts nano reads and is taught by: a prompt and its answer, forwards, without end."""
+
+import itertools
+import json
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from grammar import Composer, Example
+
+_LONGER = (
+    "Continue the input.",
+    "Write more about the input.",
+    "Use the provided input to write a longer text.",
+    "Use the provided input to write what could come next.",
+    "Read the input and go on.",
+)
+_AGAIN = (
+    "Say the same in another order.",
+    "Rewrite the input.",
+    "Use the provided input to write it again.",
+)
+_FIRST_SENTENCE = (
+    "Summarize the input in one sentence.",
+    "Say in one sentence what the input says.",
+)
+_ABOUT = ("What is the input about?", "Name the subject of the input.")
+_KIND = ("What kind of text is the input?", "Say what kind of text this is.")
+_KINDS = {
+    "definition": "It is a definition.",
+    "howto": "It is a guide.",
+    "comparison": "It is a comparison.",
+    "history": "It is a history.",
+    "causes": "It is an explanation.",
+    "kinds": "It is a list of kinds.",
+    "recipe": "It is a recipe.",
+    "place": "It is a description of a place.",
+    "person": "It is a biography.",
+    "proscons": "It is a review.",
+}
+# Shares of the tasks (answer, go on, say again, sum up, name the subject, name the kind).
+READING = (70, 12, 5, 3, 8, 2)
+TEACHING = (15, 13, 7, 5, 40, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What stands before the answer, and the answer."""
+
+    prompt: str
+    answer: str
+
+
+def texts(seed: int, tasks: tuple[int, ...], passages_after: float = 0) -> Iterator[Text]:
+    """Texts without end.
+
+    Args:
+        seed: Of the grammar and of the order.
+        tasks: Shares of the tasks, such as `READING`.
+        passages_after: After so many texts two of five are passages written by hand, mostly with
+            another subject.
+    """
+    rng = random.Random(seed)
+    composer = Composer(seed)
+    composed = composer.examples()
+    by_hand = passages()
+    for number in itertools.count():
+        if number >= passages_after and rng.random() < 0.4:
+            example = rng.choice(by_hand)
+            example = composer.renamed(example) if rng.random() < 0.7 else example
+        else:
+            example = next(composed)
+        yield _text(example, rng, tasks)
+
+
+def passages() -> list[Example]:
+    """The examples written by hand."""
+    lines = (Path(__file__).parent / "passages.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    return [Example(r["kind"], (r["subject"],), r["instruction"], r["response"]) for r in rows]
+
+
+def _text(example: Example, rng: random.Random, tasks: tuple[int, ...]) -> Text:
+    sentences = re.split(r"(?<=[.:?!]) |\n", example.response)
+    half = (len(sentences) + 1) // 2
+    task = rng.choices(("answer", "longer", "again", "gist", "about", "kind"), tasks)[0]
+    if task == "answer" or (task == "longer" and half == len(sentences)):
+        prompt = f"### Instruction:\n{example.instruction}\n\n### Response:\n"
+        return Text(prompt, example.response)
+    whole = example.response
+    question, text, answer = {
+        "longer": (_LONGER, " ".join(sentences[:half]), " ".join(sentences[half:])),
+        "again": (_AGAIN, whole, " ".join(reversed(sentences))),
+        "gist": (_FIRST_SENTENCE, whole, sentences[0]),
+        "about": (_ABOUT, whole, f"It is about {' and '.join(example.subjects)}."),
+        "kind": (_KIND, whole, _KINDS[example.kind]),
+    }[task]
+    prompt = f"### Instruction:\n{rng.choice(question)}\n\n### Input:\n{text}\n\n### Response:\n"
+    return Text(prompt, answer)
