@@ -1,4 +1,4 @@
-"""The wheel: synth with its recipes, sample data and nano, and nothing that does not belong in it."""
+"""The wheel: synth with its recipes, sample data and nano, and nothing else."""
 
 import subprocess
 import sys

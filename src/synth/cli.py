@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,7 @@ class _Session:
     run: "Run"
     recipe: "Recipe"
     listen: "Listener"
+    wipe: Callable[[], None]
 
 
 def main() -> None:
@@ -187,9 +188,9 @@ def _session(name: str, folder: Path | None, overrides: list[str] | None) -> Ite
 
         recipe = load_recipe(name, overrides or ())
         run = Run(folder or Path("runs") / recipe.name)
-        with run.lock(), _drawing() as listen:
+        with run.lock(), _drawing() as (listen, wipe):
             run.open(recipe)
-            yield _Session(run, recipe, listen)
+            yield _Session(run, recipe, listen, wipe)
     except SynthError as error:
         typer.echo(f"synth: {_safe(' '.join(str(error).split()))}", err=True)
         raise typer.Exit(1) from error
@@ -210,10 +211,10 @@ def _models() -> "Models":
 
 
 @contextmanager
-def _drawing() -> Iterator["Listener"]:
-    """A listener that draws a bar on a terminal, and plain lines elsewhere."""
+def _drawing() -> Iterator[tuple["Listener", Callable[[], None]]]:
+    """A listener that draws bars on a terminal and lines elsewhere, and what wipes the bars."""
     if not sys.stderr.isatty():
-        yield _plain_listener()
+        yield _plain_listener(), lambda: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -225,25 +226,33 @@ def _drawing() -> Iterator["Listener"]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[unit]}"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    tasks: dict[str, Any] = {}
 
-        def listen(progress: "Progress") -> None:
-            fields: dict[str, Any] = {
-                "stage": progress.stage,
-                "unit": progress.unit,
-                "note": _safe(progress.note),
-            }
-            if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task("", total=None, **fields)
-            task = tasks[progress.stage]
-            bars.update(task, completed=progress.done, total=progress.total or None, **fields)
-            if progress.total and progress.done >= progress.total:
-                bars.remove_task(tasks.pop(progress.stage))
+    def listen(progress: "Progress") -> None:
+        fields: dict[str, Any] = {
+            "stage": progress.stage,
+            "unit": progress.unit,
+            "note": _safe(progress.note),
+        }
+        if progress.stage not in tasks:
+            bars.start()
+            tasks[progress.stage] = bars.add_task("", total=None, **fields)
+        total = progress.total or None
+        bars.update(tasks[progress.stage], completed=progress.done, total=total, **fields)
 
-        yield listen
+    def wipe() -> None:
+        for task in tasks.values():
+            bars.remove_task(task)
+        tasks.clear()
+        bars.stop()
+
+    try:
+        yield listen, wipe
+    finally:
+        wipe()
 
 
 def _plain_listener() -> "Listener":
@@ -269,11 +278,13 @@ def _tell(outcomes: Iterable["Outcome"], session: _Session, as_json: bool) -> No
     """Prints what each stage did as it is done; as JSON, all of it in one object at the end."""
     if as_json:
         stages = {o.stage: {"skipped": o.skipped, **o.counts} for o in outcomes}
+        session.wipe()
         typer.echo(
             json.dumps({"run": str(session.run.folder), "stages": stages}, ensure_ascii=False)
         )
         return
     for outcome in outcomes:
+        session.wipe()
         show = {"evaluate": _show_evaluation, "curate": _show_ledger}.get(
             outcome.stage, _show_counts
         )
