@@ -151,12 +151,36 @@ def _cap(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-class Composer:
-    """An endless, repeatable source of examples; `reserved`: which invented words it may use."""
+def _word_pattern(noun: str) -> str:
+    return rf"\b{re.escape(noun)}\b"
 
-    def __init__(self, seed: int, *, reserved: bool = False) -> None:
+
+def _swapped(text: str, old: str, new: str) -> str:
+    """The text with one noun for another, capitals kept."""
+
+    def other(match: re.Match[str]) -> str:
+        return _cap(new) if match[0][0].isupper() else new
+
+    return re.sub(_word_pattern(old), other, text, flags=re.IGNORECASE)
+
+
+def _kept(names: tuple[str, ...]) -> set[str]:
+    """The lower-case words of the names, singular and plural."""
+    return {w.lower() for n in names for w in re.findall(r"[A-Za-z]+", f"{n} {plural(n)}")}
+
+
+class Composer:
+    """An endless, repeatable source of examples.
+
+    Attributes:
+        reserved: Whether subjects are named by the invented words that are kept for testing.
+        strange: Whether some texts have words replaced by invented ones, as a difficulty.
+    """
+
+    def __init__(self, seed: int, *, reserved: bool = False, strange: bool = True) -> None:
         self.rng = random.Random(seed)
         self.reserved = reserved
+        self.strange = strange
 
     def examples(self) -> Iterator[Example]:
         """Examples without end, the kinds in the proportions of `_SHARE`."""
@@ -262,30 +286,39 @@ class Composer:
         return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
     def renamed(self, example: Example) -> Example:
-        """The example about something else: its one subject is replaced by a noun of the grammar.
+        """The example about something else: each of its subjects becomes a noun of the grammar.
 
         A text written by hand so serves many times, and its subject must be found, not remembered.
         """
-        old = re.sub(r"^(a|an|the) ", "", example.subjects[0])
-        found = re.findall(rf"\b{re.escape(old)}\b", example.response, re.IGNORECASE)
-        if (
-            len(example.subjects) > 1
-            or " and " in old
-            or len(found) < 2
-            or example.kind == "person"
+        olds = [re.sub(r"^(a|an|the) ", "", subject) for subject in example.subjects]
+        often = 2 if len(olds) == 1 else 1
+        if example.kind == "person" or not all(
+            len(re.findall(_word_pattern(old), example.response, re.IGNORECASE)) >= often
+            for old in olds
         ):
             return example
-        new = self._core(self.rng.choice(templates.OBJECTS)).removeprefix("a ").removeprefix("the ")
-        new = plural(new) if old.endswith("s") and not old.endswith("ss") else new
+        instruction, response = example.instruction, example.response
+        news = []
+        for old in olds:
+            new = re.sub(r"^(a|an|the) ", "", self._core(self.rng.choice(templates.OBJECTS)))
+            many = old.endswith("s") and not old.endswith("ss")
+            news.append(plural(new) if many else new)
+            instruction, response = (_swapped(t, old, news[-1]) for t in (instruction, response))
+        return Example(example.kind, tuple(news), instruction, response)
 
-        def other(match: re.Match[str]) -> str:
-            return _cap(new) if match[0][0].isupper() else new
-
-        texts = (
-            re.sub(rf"\b{re.escape(old)}\b", other, text, flags=re.IGNORECASE)
-            for text in (example.instruction, example.response)
-        )
-        return Example(example.kind, (new,), *texts)
+    def varied(self, example: Example) -> Example:
+        """The example, mostly renamed, a sentence shorter and with strange words in it."""
+        if self.rng.random() < 0.75:
+            example = self.renamed(example)
+        sentences = re.split(r"(?<=[.?!]) ", example.response)
+        if len(sentences) > 2 and "\n" not in example.response and self.rng.random() < 0.4:
+            dropped = self.rng.randrange(len(sentences))
+            shorter = " ".join(sentences[:dropped] + sentences[dropped + 1 :])
+            if all(shorter.lower().count(s.lower()) for s in example.subjects):
+                sentences = [shorter]
+        share = self.rng.choices((0.0, 0.06, 0.15), (4, 3, 3))[0]
+        response = self._estranged(" ".join(sentences), share, _kept(example.subjects))
+        return Example(example.kind, example.subjects, example.instruction, response)
 
     # -- texts ------------------------------------------------------------------------------------
 
@@ -307,12 +340,8 @@ class Composer:
             local["deed"] = self.rng.choice(templates.DEEDS.get(topic, ("happen",)))
         ask = self.rng.choices(group.asks, (6, 2, 2)[: len(group.asks)])[0]
         sentences = self._sentences(group, topic, local)
-        strangeness = self.rng.choices((0.0, 0.1, 0.3), (5, 3, 2))[0]
-        keep = {
-            word.lower()
-            for name in names
-            for word in re.findall(r"[A-Za-z]+", f"{name} {plural(name)}")
-        }
+        strangeness = self.rng.choices((0.0, 0.1, 0.3), (5, 3, 2))[0] if self.strange else 0.0
+        keep = _kept(names)
         sentences = [self._estranged(sentence, strangeness, keep) for sentence in sentences]
         if group.layout == "steps":
             mark = self.rng.choice(("1.", "- ", "* ", "1)"))

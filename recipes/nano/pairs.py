@@ -11,11 +11,12 @@ import json
 from pathlib import Path
 
 from grammar import Composer, Example
+from texts import by_hand_example
 
 FILE = Path(__file__).parents[2] / "data" / "sample" / "pairs.jsonl"
 SEED = 77
-MADE = 700
-RENAMED = 500
+MADE = 800
+RENAMED = 600
 
 
 def main() -> None:
@@ -24,10 +25,7 @@ def main() -> None:
     by_hand = [row for row in rows if row["source"] == "hand"]
     composer = Composer(SEED)
     made = list(itertools.islice(composer.examples(), MADE))
-    examples = [
-        Example(row["kind"], (row["subject"],), row["instruction"], row["response"])
-        for row in by_hand
-    ]
+    examples = [by_hand_example(row) for row in by_hand]
     told = [
         (example, composer.renamed(example))
         for example in itertools.islice(itertools.cycle(examples), 2 * RENAMED)

@@ -42,7 +42,7 @@ _KINDS = {
 }
 # Shares of the tasks (answer, go on, say again, sum up, name the subject, name the kind).
 READING = (70, 12, 5, 3, 8, 2)
-TEACHING = (15, 13, 7, 5, 40, 20)
+TEACHING = (12, 10, 6, 4, 50, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +53,24 @@ class Text:
     answer: str
 
 
-def texts(seed: int, tasks: tuple[int, ...], passages_after: float = 0) -> Iterator[Text]:
+def texts(
+    seed: int, tasks: tuple[int, ...], passages_after: float = 0, hand: float = 0.4
+) -> Iterator[Text]:
     """Texts without end.
 
     Args:
         seed: Of the grammar and of the order.
         tasks: Shares of the tasks, such as `READING`.
-        passages_after: After so many texts two of five are passages written by hand, mostly with
-            another subject.
+        passages_after: After so many texts passages written by hand, varied, are among them.
+        hand: Their share from then on.
     """
     rng = random.Random(seed)
     composer = Composer(seed)
     composed = composer.examples()
     by_hand = passages()
     for number in itertools.count():
-        if number >= passages_after and rng.random() < 0.4:
-            example = rng.choice(by_hand)
-            example = composer.renamed(example) if rng.random() < 0.7 else example
+        if number >= passages_after and rng.random() < hand:
+            example = composer.varied(rng.choice(by_hand))
         else:
             example = next(composed)
         yield _text(example, rng, tasks)
@@ -79,7 +80,13 @@ def passages() -> list[Example]:
     """The examples written by hand."""
     lines = (Path(__file__).parent / "passages.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    return [Example(r["kind"], (r["subject"],), r["instruction"], r["response"]) for r in rows]
+    return [by_hand_example(row) for row in rows]
+
+
+def by_hand_example(row: dict[str, str]) -> Example:
+    """A row of passages or pairs as an example; comparisons have two subjects."""
+    subjects = row["subject"].split(" and ", 1) if row["kind"] == "comparison" else [row["subject"]]
+    return Example(row["kind"], tuple(subjects), row["instruction"], row["response"])
 
 
 def _text(example: Example, rng: random.Random, tasks: tuple[int, ...]) -> Text:

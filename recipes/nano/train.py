@@ -48,12 +48,13 @@ class Lesson:
     rate: float
     tasks: tuple[int, ...]
     passages_from: float
+    hand: float
     answers_only: bool
 
     def texts(self) -> Iterator[Text]:
         """What the cycle is about."""
         first = self.tokens / TOKENS_PER_TEXT * self.passages_from
-        return texts(SEED + len(self.name), self.tasks, first)
+        return texts(SEED + len(self.name), self.tasks, first, self.hand)
 
 
 def keep_freed_memory() -> None:
@@ -272,8 +273,8 @@ def main() -> None:
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{parameters:,} parameters", flush=True)
     lessons = (
-        Lesson("read", args.read, 0.02, READING, passages_from=0.5, answers_only=False),
-        Lesson("teach", args.teach, 0.01, TEACHING, passages_from=0.0, answers_only=True),
+        Lesson("read", args.read, 0.02, READING, 0.5, 0.4, answers_only=False),
+        Lesson("teach", args.teach, 0.01, TEACHING, 0.0, 0.7, answers_only=True),
     )
     losses = {
         lesson.name: round(study(model, tokenizer, lesson, args.out), 4)

@@ -135,6 +135,8 @@ class Finetune(_Section):
     """`completion`: learn the instruction only; `text`: the lesson's loss over the whole text."""
     packing: bool = False
     """Join short examples into sequences of `max_tokens`."""
+    group_by_length: bool = False
+    """Put examples of like length into a batch: less padding, so more steps an hour."""
     gradient_checkpointing: bool = False
     """Trade time for memory in the backward pass."""
     eval_every: int = Field(20, ge=1)

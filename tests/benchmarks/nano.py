@@ -56,6 +56,17 @@ def loss(judge: Judge, recipe: Recipe, examples: list[Example]) -> float:
     )
 
 
+def reserved_examples(count: int, *, strange: bool) -> list[Example]:
+    """Passages with unseen names; `strange` ones have invented words everywhere."""
+    return list(itertools.islice(Composer(SEED, reserved=True, strange=strange).examples(), count))
+
+
+def named_share(answers: list[str], examples: list[Example]) -> float:
+    """Percentage of answers that name every subject."""
+    hits = [names(a, e) for a, e in zip(answers, examples, strict=True)]
+    return round(100 * sum(hits) / len(hits), 1)
+
+
 def sample_segments(recipe: Recipe) -> dict[str, str]:
     """`document:start` -> text of every segment of the sample corpus but the bad documents."""
     settings = recipe.corpus
@@ -84,12 +95,14 @@ def main() -> None:
         finetune(run, recipe, models)
         seconds = time.monotonic() - started
         judge = models.judge(recipe, run.adapter)
-        made = list(itertools.islice(Composer(SEED, reserved=True).examples(), args.passages))
+        made = reserved_examples(args.passages, strange=False)
+        hard = reserved_examples(args.passages, strange=True)
         judge.use_adapter(False)
         before = loss(judge, recipe, made)
         judge.use_adapter(True)
         after = loss(judge, recipe, made)
         answers = generated(judge, recipe, [e.response for e in made])
+        hard_answers = generated(judge, recipe, [e.response for e in hard])
         texts = sample_segments(recipe)
         sample = dict(zip(texts, generated(judge, recipe, list(texts.values())), strict=True))
     subjects = json.loads((Path(__file__).parent / "sample_subjects.json").read_text("utf-8"))
@@ -113,9 +126,8 @@ def main() -> None:
         "loss_before_nats": round(before, 3),
         "loss_after_nats": round(after, 3),
         "loss_fall_percent": round(100 * (1 - after / before), 1),
-        "subject_named_percent": round(
-            100 * sum(names(a, e) for a, e in zip(answers, made, strict=True)) / len(made), 1
-        ),
+        "subject_named_percent": named_share(answers, made),
+        "strange_text_subject_named_percent": named_share(hard_answers, hard),
         "right_kind_percent": round(100 * sum(right) / len(made), 1),
         "sample_segments": len(texts),
         "sample_subject_named_percent": round(100 * sum(named.values()) / len(named), 1),

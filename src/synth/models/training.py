@@ -39,6 +39,7 @@ def trainer_config(recipe: Recipe, folder: Path) -> SFTConfig:
         max_length=settings.max_tokens if settings.packing else None,
         packing=settings.packing,
         eval_packing=False,
+        train_sampling_strategy="group_by_length" if settings.group_by_length else "random",
         gradient_checkpointing=settings.gradient_checkpointing,
         eval_strategy="steps",
         eval_steps=settings.eval_every,
