@@ -60,7 +60,7 @@ _PLURALS = {
     "animal_pl": words.ANIMAL,
     "thing_pl": (*words.TOOL, *words.DEVICE, *words.PLANT, *words.ANIMAL),
 }
-_SMALL_WORDS = frozenset(
+SMALL_WORDS = frozenset(
     """
     about after against along also among another because been before behind between both come
     comes different does down each either ever every first from have have having here however
@@ -68,6 +68,15 @@ _SMALL_WORDS = frozenset(
     often once only other over same several should since some such than that their them then
     there these they this those through under until upon very were what when where which while
     whose will with within without would
+""".split()
+)
+# Words of a question that are not about its subject.
+ASKING_WORDS = frozenset(
+    """
+    about advantages benefits biography cause causes compare define describe difference differ
+    disadvantages does explain give good history instructions kinds known life list main make makes
+    name pros recipe short sorts steps story tell types used uses varieties what write
+    better
 """.split()
 )
 # Slots that sometimes hold an invented word: a strange word alone must not give the subject away.
@@ -147,21 +156,9 @@ def third_person(verb: str) -> str:
     return first + space + rest
 
 
-def _cap(text: str) -> str:
+def capitalized(text: str) -> str:
+    """The text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
-
-
-def _word_pattern(noun: str) -> str:
-    return rf"\b{re.escape(noun)}\b"
-
-
-def _swapped(text: str, old: str, new: str) -> str:
-    """The text with one noun for another, capitals kept."""
-
-    def other(match: re.Match[str]) -> str:
-        return _cap(new) if match[0][0].isupper() else new
-
-    return re.sub(_word_pattern(old), other, text, flags=re.IGNORECASE)
 
 
 def _kept(names: tuple[str, ...]) -> set[str]:
@@ -192,7 +189,7 @@ class Composer:
 
     # -- names ------------------------------------------------------------------------------------
 
-    def _word(self, *, name: bool = False) -> str:
+    def word(self, *, name: bool = False) -> str:
         """An invented word: for a subject one that `reserved` allows, for a mere `name` any."""
         while True:
             syllables = self.rng.choices((1, 2, 3), (2, 6, 2))[0]
@@ -210,20 +207,20 @@ class Composer:
     def _name(self) -> str:
         """A capitalised invented or borrowed name for things that are not the subject."""
         return (
-            _cap(self._word(name=True))
+            capitalized(self.word(name=True))
             if self.rng.random() < 0.7
-            else _cap(self.rng.choice(_MODIFIERS))
+            else capitalized(self.rng.choice(_MODIFIERS))
         )
 
-    def _core(self, topic: str) -> str:
+    def core(self, topic: str) -> str:
         """A noun of the topic: invented, half invented, or (never with `reserved`) ordinary."""
         roll = self.rng.random() * (0.55 if self.reserved else 1.0)
         listed = _TOPIC_WORDS.get(topic, ())
         heads = _HEADS[topic]
         if roll < 0.35 or not listed:
-            return self._word()
+            return self.word()
         if roll < 0.55:
-            return f"{self._word()} {self.rng.choice(heads)}"
+            return f"{self.word()} {self.rng.choice(heads)}"
         noun = self.rng.choice(listed)
         if roll < 0.75 and not noun.startswith(("a ", "an ", "the ")):
             return f"{self.rng.choice(_MODIFIERS)} {noun}"
@@ -240,16 +237,16 @@ class Composer:
         return special[topic]() if topic in special else self._thing(topic)
 
     def _person(self) -> Subject:
-        core = f"{self.rng.choice(words.FIRST)} {_cap(self._word())}"
+        core = f"{self.rng.choice(words.FIRST)} {capitalized(self.word())}"
         return Subject("person", core, core, core, "sg")
 
     def _place(self) -> Subject:
-        word = _cap(self._word())
+        word = capitalized(self.word())
         form = self.rng.choices(_PLACE_FORMS, (10, *[1] * (len(_PLACE_FORMS) - 1)))[0].format(word)
         return Subject("place", form.removeprefix("the "), form, form, "sg")
 
     def _task(self) -> Subject:
-        noun = self._core(self.rng.choice(templates.OBJECTS))
+        noun = self.core(self.rng.choice(templates.OBJECTS))
         verb = self.rng.choice(words.VERB)
         if self.rng.random() < 0.7:
             return Subject("task", noun, f"{verb} {self._article(noun)}", f"the {noun}", "sg")
@@ -259,12 +256,12 @@ class Composer:
         if self.rng.random() < 0.4 and not self.reserved:
             core = self._fill(self.rng.choice(templates.PROBLEMS))
         else:
-            core = f"{self._word()} {self.rng.choice(_TROUBLES)}"
+            core = f"{self.word()} {self.rng.choice(_TROUBLES)}"
         many = core.split()[0].endswith("s") and " in " in core
         return Subject("problem", core.removeprefix("a "), core, core, "pl" if many else "mass")
 
     def _thing(self, topic: str) -> Subject:
-        core = self._core(topic)
+        core = self.core(topic)
         if core.startswith(("a ", "an ", "the ")):
             bare = core.split(" ", 1)[1]
             return Subject(topic, bare, core, f"the {bare}", "sg")
@@ -285,41 +282,6 @@ class Composer:
     def _article(noun: str) -> str:
         return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
-    def renamed(self, example: Example) -> Example:
-        """The example about something else: each of its subjects becomes a noun of the grammar.
-
-        A text written by hand so serves many times, and its subject must be found, not remembered.
-        """
-        olds = [re.sub(r"^(a|an|the) ", "", subject) for subject in example.subjects]
-        often = 2 if len(olds) == 1 else 1
-        if example.kind == "person" or not all(
-            len(re.findall(_word_pattern(old), example.response, re.IGNORECASE)) >= often
-            for old in olds
-        ):
-            return example
-        instruction, response = example.instruction, example.response
-        news = []
-        for old in olds:
-            new = re.sub(r"^(a|an|the) ", "", self._core(self.rng.choice(templates.OBJECTS)))
-            many = old.endswith("s") and not old.endswith("ss")
-            news.append(plural(new) if many else new)
-            instruction, response = (_swapped(t, old, news[-1]) for t in (instruction, response))
-        return Example(example.kind, tuple(news), instruction, response)
-
-    def varied(self, example: Example) -> Example:
-        """The example, mostly renamed, a sentence shorter and with strange words in it."""
-        if self.rng.random() < 0.75:
-            example = self.renamed(example)
-        sentences = re.split(r"(?<=[.?!]) ", example.response)
-        if len(sentences) > 2 and "\n" not in example.response and self.rng.random() < 0.4:
-            dropped = self.rng.randrange(len(sentences))
-            shorter = " ".join(sentences[:dropped] + sentences[dropped + 1 :])
-            if all(shorter.lower().count(s.lower()) for s in example.subjects):
-                sentences = [shorter]
-        share = self.rng.choices((0.0, 0.06, 0.15), (4, 3, 3))[0]
-        response = self._estranged(" ".join(sentences), share, _kept(example.subjects))
-        return Example(example.kind, example.subjects, example.instruction, response)
-
     # -- texts ------------------------------------------------------------------------------------
 
     def example(self, group: Group) -> Example:
@@ -334,7 +296,7 @@ class Composer:
             other = self.subject(topic)
             while other.number != subject.number or other.core == subject.core:
                 other = self.subject(topic)
-            local |= {"t": other.name, "T": _cap(other.name)}
+            local |= {"t": other.name, "T": capitalized(other.name)}
             names = (subject.core, other.core)
         if group.kind == "causes":
             local["deed"] = self.rng.choice(templates.DEEDS.get(topic, ("happen",)))
@@ -373,7 +335,7 @@ class Composer:
         opener = [rng.choice(group.openers)]
         if group.layout == "prose" and fillers and rng.random() < 0.15:
             opener.insert(0, middle.pop())
-        return [_cap(self._fill(t, local)) for t in (*opener, *middle, *closer)]
+        return [capitalized(self._fill(t, local)) for t in (*opener, *middle, *closer)]
 
     def _estranged(self, sentence: str, share: float, keep: set[str]) -> str:
         """The sentence with that share of its longer words replaced by invented ones.
@@ -384,10 +346,10 @@ class Composer:
 
         def strange(match: re.Match[str]) -> str:
             word = match[0]
-            if word.lower() in keep or word.lower() in _SMALL_WORDS or self.rng.random() >= share:
+            if word.lower() in keep or word.lower() in SMALL_WORDS or self.rng.random() >= share:
                 return word
-            other = self._word(name=True) + ("s" if word.endswith("s") else "")
-            return _cap(other) if word[0].isupper() else other
+            other = self.word(name=True) + ("s" if word.endswith("s") else "")
+            return capitalized(other) if word[0].isupper() else other
 
         return _LETTERS.sub(strange, sentence) if share else sentence
 
@@ -404,9 +366,11 @@ class Composer:
             "last": s.core.split()[-1], "is": is_, "was": was, "does": does, "has": has,
             "v_has": has, "v_has1": "has", "v_does": "does", "v_open": "open", "it_obj": them,
             "topic": s.topic, "many": "yes" if many else "", "d1": str(born),
-            "d2": str(born + self.rng.randint(30, 90)), "core_cap": _cap(s.core),
+            "d2": str(born + self.rng.randint(30, 90)), "core_cap": capitalized(s.core),
         }  # fmt: skip
-        return local | {_cap(key): _cap(local[key]) for key in "s the p it its last".split()}
+        return local | {
+            capitalized(key): capitalized(local[key]) for key in "s the p it its last".split()
+        }
 
     def _fill(self, template: str, local: dict[str, str] | None = None) -> str:
         known = local or {}
@@ -423,14 +387,16 @@ class Composer:
     def _draw(self, key: str, known: dict[str, str]) -> str:
         rng = self.rng
         if key.endswith("_cap") or key == "Group_":
-            return _cap(self._draw(key.removesuffix("_cap") if key != "Group_" else "group", known))
+            return capitalized(
+                self._draw(key.removesuffix("_cap") if key != "Group_" else "group", known)
+            )
         if key in _PLURALS:
             strange = rng.random() < 0.12
-            return plural(self._word(name=True) if strange else rng.choice(_PLURALS[key]))
+            return plural(self.word(name=True) if strange else rng.choice(_PLURALS[key]))
         made: dict[str, Callable[[], str]] = {
             "name": self._name,
             "adj_name": lambda: rng.choice((self._name(), rng.choice(_MODIFIERS))),
-            "person": lambda: f"{rng.choice(words.FIRST)} {_cap(self._word(name=True))}",
+            "person": lambda: f"{rng.choice(words.FIRST)} {capitalized(self.word(name=True))}",
             "person_noun": lambda: rng.choice(("man", "woman", "student")),
             "d": lambda: str(rng.randint(0, 9)),
             "number2": lambda: str(rng.randint(14, 60)),
@@ -444,7 +410,7 @@ class Composer:
         if key in made:
             return made[key]()
         if key in _STRANGE and rng.random() < 0.12:
-            return plural(self._word(name=True)) if key == "group" else self._word(name=True)
+            return plural(self.word(name=True)) if key == "group" else self.word(name=True)
         listed: tuple[str, ...] = getattr(words, key.upper())
         return rng.choice(listed)
 

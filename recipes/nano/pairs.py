@@ -1,7 +1,7 @@
 """data/sample/pairs.jsonl -> the same with its made pairs made again; those written by hand stay.
 
-Made pairs are the grammar's (`source` is `made`), and those by hand with another subject
-(`renamed`).
+Made pairs are the grammar's (`source` is `made`), and those by hand about something else and
+partly in other words (`varied`).
 
 python recipes/nano/pairs.py
 """
@@ -12,11 +12,12 @@ from pathlib import Path
 
 from grammar import Composer, Example
 from texts import by_hand_example
+from variation import Variations
 
 FILE = Path(__file__).parents[2] / "data" / "sample" / "pairs.jsonl"
 SEED = 77
-MADE = 800
-RENAMED = 600
+MADE = 700
+VARIED = 700
 
 
 def main() -> None:
@@ -26,15 +27,15 @@ def main() -> None:
     composer = Composer(SEED)
     made = list(itertools.islice(composer.examples(), MADE))
     examples = [by_hand_example(row) for row in by_hand]
-    told = [
-        (example, composer.renamed(example))
-        for example in itertools.islice(itertools.cycle(examples), 2 * RENAMED)
+    variations = Variations(composer, examples)
+    varied = [
+        variations.varied(example)
+        for example in itertools.islice(itertools.cycle(examples), VARIED)
     ]
-    renamed = [new for old, new in told if new != old][:RENAMED]
-    rows = [_row(e, "made") for e in made] + [_row(e, "renamed") for e in renamed] + by_hand
+    rows = [_row(e, "made") for e in made] + [_row(e, "varied") for e in varied] + by_hand
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     FILE.write_text("".join(lines), encoding="utf-8")
-    print(f"{len(made)} made, {len(renamed)} renamed, {len(by_hand)} by hand")
+    print(f"{len(made)} made, {len(varied)} varied, {len(by_hand)} by hand")
 
 
 def _row(example: Example, source: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grammar import Composer, Example
+from variation import Variations
 
 _LONGER = (
     "Continue the input.",
@@ -41,8 +42,8 @@ _KINDS = {
     "proscons": "It is a review.",
 }
 # Shares of the tasks (answer, go on, say again, sum up, name the subject, name the kind).
-READING = (70, 12, 5, 3, 8, 2)
-TEACHING = (12, 10, 6, 4, 50, 18)
+READING = (34, 8, 4, 2, 42, 10)
+TEACHING = (8, 6, 3, 3, 62, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,10 @@ def texts(
     composer = Composer(seed)
     composed = composer.examples()
     by_hand = passages()
+    variations = Variations(composer, by_hand)
     for number in itertools.count():
         if number >= passages_after and rng.random() < hand:
-            example = composer.varied(rng.choice(by_hand))
+            example = variations.varied(rng.choice(by_hand))
         else:
             example = next(composed)
         yield _text(example, rng, tasks)
