@@ -14,7 +14,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 ROOT = Path(__file__).parents[1]
 
-PAIRS = [
+PAIRS: list[dict[str, Any]] = [
     {
         "instruction": f"What is a {noun}?",
         "response": f"A {noun} is a {colour} thing. People keep a {noun} in {place}.",
@@ -71,7 +71,7 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Pat
         "name": "tiny",
         "about": "For tests.",
         "model": {"base": str(tiny_base), "dtype": "float32"},
-        "pairs": {"path": str(folder / "pairs.jsonl"), "held_out": 4},
+        "pairs": {"sources": [{"path": str(folder / "pairs.jsonl")}], "held_out": 4},
         "finetune": {
             "lora": {"r": 8, "alpha": 16, "dropout": 0.0},
             "steps": 4,

@@ -15,6 +15,7 @@ LAYERS = (
     ("stages",),
     ("models", "tables", "text", "store"),
     ("recipe", "prompt"),
+    ("settings",),
     ("records", "errors"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -65,7 +65,7 @@ def test_wrong_usage_is_status_2(args: list[str], in_tmp: Path) -> None:
         (["export", "--to", "out"], "nothing from `synth backtranslate` here yet; run it first"),
         (["evaluate"], "no adapter of synth here; run `synth finetune` first"),
         (["finetune", "--set", "model.base=./nowhere"], "./nowhere: cannot be loaded"),
-        (["finetune", "--set", "pairs.path=p.jsonl"], "p.jsonl: no such file of pairs"),
+        (["finetune", "--set", "pairs.sources.0.path=p.jsonl"], "p.jsonl: no such file of pairs"),
     ],
 )
 def test_errors_are_one_line_with_status_1(args: list[str], message: str, in_tmp: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from synth.errors import InputError
-from synth.recipe import Corpus
 from synth.records import BadLine, Document, content_id
+from synth.settings import Corpus
 from synth.store.corpus import check_corpus, read_corpus
 
 

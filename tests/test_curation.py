@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.recipe import Curate
+from synth.settings import Curate
 from synth.tables.curation import CANDIDATE, Curation, curate
 
 GOOD = (

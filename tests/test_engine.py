@@ -10,7 +10,7 @@ from synth.models.loading import load_tokenizer, load_with_adapter
 from synth.models.protocols import Request
 from synth.models.transformers_engine import TransformersEngine, _batches, _nucleus
 from synth.prompt import Prompt
-from synth.recipe import TASK, Generate, Model
+from synth.settings import TASK, Generate, Model
 
 TEXTS = ["A kettle is red.", "People keep a rope in boats. " * 6, "A drum.", "A sail is blue."]
 

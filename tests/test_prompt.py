@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from synth.errors import RecipeError, TrainingError
 from synth.prompt import Prompt
-from synth.recipe import TASK, Model
+from synth.settings import TASK, Model
 from tests.conftest import ROOT
 
 PLAIN = Prompt("plain", TASK)

@@ -42,5 +42,5 @@ def test_the_lesson_is_reproduced_value_by_value(tmp_path: Path) -> None:
     assert (config.learning_rate, config.lr_scheduler_type) == (2e-4, "constant")
     assert (config.max_length, config.packing) == (2048, True)
     assert (recipe.pairs.train, recipe.pairs.held_out) == (5000, 200)
-    assert recipe.pairs.where == {"source": "dolly_hhrlhf"}
+    assert recipe.pairs.sources[0].where == {"source": "dolly_hhrlhf"}
     assert recipe.finetune.loss == "text"

@@ -292,9 +292,19 @@ def _tell(outcomes: Iterable["Outcome"], session: _Session, as_json: bool) -> No
 
 
 def _show_counts(outcome: "Outcome") -> None:
-    facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in outcome.counts.items())
     state = "unchanged" if outcome.skipped else "done"
-    typer.echo(f"{outcome.stage}: {state}: {_safe(facts)}")
+    typer.echo(f"{outcome.stage}: {state}: {_safe(_facts(outcome.counts))}")
+
+
+def _facts(counts: dict[str, Any]) -> str:
+    """Counts in words; what they are made of stands in brackets."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} ({_facts(value)})"
+        if isinstance(value, dict)
+        else f"{key.replace('_', ' ')} {value}"
+        for key, value in counts.items()
+        if value != {}
+    )
 
 
 def _show_evaluation(outcome: "Outcome") -> None:

@@ -21,6 +21,7 @@ class Pair:
 
     instruction: str
     response: str
+    source: str = field(default="", compare=False)
 
     @property
     def id(self) -> str:

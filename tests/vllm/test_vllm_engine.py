@@ -8,7 +8,8 @@ import pytest
 from synth.models.local import LocalModels
 from synth.models.protocols import Engine, Request
 from synth.prompt import Prompt
-from synth.recipe import TASK, Recipe, load_recipe
+from synth.recipe import Recipe, load_recipe
+from synth.settings import TASK
 from synth.stages.backtranslate import backtranslate
 from synth.stages.finetune import finetune
 from synth.store.run import Run

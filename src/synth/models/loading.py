@@ -10,7 +10,7 @@ from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from synth.models.naming import named, source
-from synth.recipe import Finetune, Model
+from synth.settings import Finetune, Model
 
 
 def device() -> str:

@@ -7,8 +7,9 @@ from typing import Any
 from synth.models.naming import base_identity
 from synth.models.protocols import Engine, Judge, Training
 from synth.prompt import Example
-from synth.recipe import Generate, Recipe
+from synth.recipe import Recipe
 from synth.records import Listener
+from synth.settings import Generate
 
 
 class LocalModels:

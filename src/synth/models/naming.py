@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import ModelError
-from synth.recipe import Model, resolve_path
+from synth.recipe import resolve_path
 from synth.records import content_id
+from synth.settings import Model
 
 _EDGE = 1 << 16  # bytes read at each end of a weight file
 

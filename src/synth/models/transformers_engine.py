@@ -12,8 +12,8 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from synth.models.protocols import Request
 from synth.prompt import Example
-from synth.recipe import Generate
 from synth.records import Completion
+from synth.settings import Generate
 
 
 class TransformersEngine:

@@ -1,14 +1,21 @@
-"""What several stages share: the prompt of a recipe, and the adapter's metadata."""
+"""What several stages share: prompt, pairs, and the adapter's metadata."""
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from synth.errors import AdapterError
+import polars as pl
+
+from synth.errors import AdapterError, InputError
 from synth.models.protocols import Models
 from synth.prompt import Prompt
 from synth.recipe import Recipe
+from synth.records import Pair
+from synth.settings import Pairs
 from synth.store.files import write_json
+from synth.store.pairs import read_pairs
+from synth.tables.duplicates import near_any
 
 _FILE = "synth.json"
 
@@ -16,6 +23,42 @@ _FILE = "synth.json"
 def prompt_of(recipe: Recipe) -> Prompt:
     """The recipe's prompt."""
     return Prompt(recipe.prompt.style, recipe.prompt.task)
+
+
+@dataclass(frozen=True, slots=True)
+class PairSplit:
+    """Pairs to learn from, pairs held out, and reason -> rows that became neither."""
+
+    train: list[Pair]
+    held_out: list[Pair]
+    dropped: dict[str, int]
+
+
+def split_pairs(settings: Pairs) -> PairSplit:
+    """The recipe's pairs, split by content: the same pairs are held out wherever they come from.
+
+    Raises:
+        InputError: For pairs that cannot be read, or too few to hold any out.
+    """
+    pool = read_pairs(settings)
+    held_out, rest = pool.pairs[: settings.held_out], pool.pairs[settings.held_out :]
+    responses = [
+        pl.Series([p.response for p in part], dtype=pl.String) for part in (rest, held_out)
+    ]
+    near = near_any(responses[0], responses[1], settings.near_held_out).to_list()
+    clear = [pair for pair, is_near in zip(rest, near, strict=True) if not is_near]
+    train = clear[: settings.train]
+    if not train:
+        names = ", ".join(source.name for source in settings.sources)
+        raise InputError(
+            f"{names}: {len(pool.pairs)} pairs, of which {len(held_out)} are held out and"
+            f" {sum(near)} like those: none is left to learn from; add pairs or lower"
+            " pairs.held_out"
+        )
+    dropped = Counter(pool.dropped)
+    dropped["near_held_out"] += sum(near)
+    dropped["not_sampled"] += len(clear) - len(train)
+    return PairSplit(train, held_out, {reason: n for reason, n in dropped.items() if n})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from synth.models.protocols import Judge, Models, Request
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
-from synth.stages.common import prompt_of, read_adapter
+from synth.stages.common import prompt_of, read_adapter, split_pairs
 from synth.store.files import write_json
-from synth.store.pairs import read_pairs
 from synth.store.run import Run
 
 STAGE = "evaluate"
@@ -25,7 +24,7 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     """
     started = time.time()
     adapter = read_adapter(run.adapter, recipe, models)
-    held_out = read_pairs(recipe.pairs)[1]
+    held_out = split_pairs(recipe.pairs).held_out
     fingerprint = content_id(
         STAGE, 1, adapter.fingerprint, recipe.evaluate.fingerprint(), *(p.id for p in held_out),
         recipe.generate.max_tokens, recipe.generate.max_new_tokens,

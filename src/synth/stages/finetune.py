@@ -10,8 +10,7 @@ from synth.models.protocols import Models
 from synth.prompt import Example, Prompt, Tokenizer
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
-from synth.stages.common import AdapterInfo, prompt_of
-from synth.store.pairs import read_pairs
+from synth.stages.common import AdapterInfo, prompt_of, split_pairs
 from synth.store.run import Run
 
 STAGE = "finetune"
@@ -25,7 +24,8 @@ def finetune(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
             would teach nothing.
     """
     started = time.time()
-    train, held_out = read_pairs(recipe.pairs)
+    split = split_pairs(recipe.pairs)
+    train, held_out = split.train, split.held_out
     pairs_hash = content_id(*(pair.id for pair in (*train, *held_out)))
     identity = models.identity(recipe)
     fingerprint = content_id(
@@ -62,6 +62,7 @@ def finetune(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     counts = {
         "pairs": len(train),
         "held_out": len(held_out),
+        "dropped": split.dropped,
         "shortened": training.shortened,
         "steps": recipe.finetune.steps,
         "trainable_parameters": training.trainable,

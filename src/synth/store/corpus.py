@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import InputError
-from synth.recipe import Corpus, resolve_path
+from synth.recipe import resolve_path
 from synth.records import BadLine, Document, content_id
+from synth.settings import Corpus
 
 
 def check_corpus(paths: Sequence[str]) -> list[Path]:

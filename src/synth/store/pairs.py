@@ -1,67 +1,167 @@
-"""Pairs file or Hub dataset -> pairs, split into those to learn from and those held out."""
+"""Files and Hub datasets of pairs -> one mixed pool of distinct pairs, and what was left out."""
 
+import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synth.errors import InputError
-from synth.recipe import Pairs, resolve_path
+from synth.recipe import resolve_path
 from synth.records import Pair, content_id
+from synth.settings import Pairs, PairSource
+
+Rows = Iterator[tuple[str, Mapping[str, Any]]]
+"""Place (`file:line`) and columns of each row."""
+_USER = {"user", "human"}
+_ASSISTANT = {"assistant", "gpt", "model"}
+_BUFFER = 10_000  # rows among which a streamed dataset is shuffled
 
 
-def read_pairs(settings: Pairs) -> tuple[list[Pair], list[Pair]]:
-    """(to learn from, held out). Held out are the lowest content hashes, so the choice is lasting.
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Distinct pairs in the order of their content hashes; reason -> rows that gave none."""
+
+    pairs: list[Pair]
+    dropped: dict[str, int]
+
+
+def read_pairs(settings: Pairs) -> Pool:
+    """The pairs of every source, mixed as the recipe says.
+
+    Rows are dropped as `filtered` (by `where`), `empty` (a text is missing), `repeated` (the same
+    pair again) or `not_sampled` (beyond `sample`, or more than the source's share of the mix).
 
     Raises:
-        InputError: When there is no source, a row lacks a column, or there are too few pairs.
+        InputError: For a source that cannot be read, a column it lacks, or no pair at all.
     """
-    pairs = {pair.id: pair for pair in _pairs(settings)}
-    ordered = sorted(pairs.values(), key=lambda pair: content_id("split", pair.id))
-    train, held_out = ordered[settings.held_out :], ordered[: settings.held_out]
-    if not train:
-        raise InputError(
-            f"{settings.path or settings.dataset}: {len(pairs)} pairs, of which {settings.held_out}"
-            " are held out: none is left to learn from; add pairs or lower pairs.held_out"
-        )
-    return train[: settings.train], held_out
+    dropped: Counter[str] = Counter()
+    seen: set[str] = set()
+    parts = [_source(source, settings.seed, seen, dropped) for source in settings.sources]
+    wanted = None if settings.train is None else settings.train + settings.held_out
+    mixed = _mixed(parts, [source.weight for source in settings.sources], wanted)
+    dropped["not_sampled"] += sum(map(len, parts)) - len(mixed)
+    pairs = sorted(mixed, key=lambda pair: content_id("split", pair.id))
+    if not pairs:
+        names = ", ".join(source.name for source in settings.sources)
+        why = ", ".join(f"{n} {reason}" for reason, n in dropped.items() if n) or "no row at all"
+        raise InputError(f"{names}: no pair ({why}); check the split, the columns and `where`")
+    return Pool(pairs, {reason: n for reason, n in dropped.items() if n})
 
 
-def _pairs(settings: Pairs) -> Iterator[Pair]:
-    for place, row in _rows(settings):
-        if any(str(row.get(key)) != value for key, value in settings.where.items()):
+def _source(source: PairSource, seed: int, seen: set[str], dropped: Counter[str]) -> list[Pair]:
+    """The pairs of one source that no source before it had, in an order that content decides."""
+    pairs: list[Pair] = []
+    for place, row in _rows(source, seed):
+        if any(str(row.get(key)) not in _allowed(value) for key, value in source.where.items()):
+            _check_columns(place, row, source.where)
+            dropped["filtered"] += 1
             continue
-        instruction, response = row.get(settings.instruction), row.get(settings.response)
-        if not isinstance(instruction, str) or not isinstance(response, str):
+        pair = _pair(place, row, source)
+        if pair is None:
+            dropped["empty"] += 1
+        elif pair.id in seen:
+            dropped["repeated"] += 1
+        else:
+            seen.add(pair.id)
+            pairs.append(pair)
+            if source.streaming and len(pairs) == source.sample:
+                break
+    pairs.sort(key=lambda pair: content_id(seed, pair.id))
+    if source.sample is not None:
+        dropped["not_sampled"] += max(0, len(pairs) - source.sample)
+    return pairs[: source.sample]
+
+
+def _mixed(
+    parts: Sequence[list[Pair]], weights: Sequence[float | None], wanted: int | None
+) -> list[Pair]:
+    """As many pairs as the weights allow without repeating one, `wanted` at most."""
+    if any(weight is None for weight in weights):
+        return [pair for part in parts for pair in part]
+    shares = [float(weight or 0) for weight in weights]
+    shares = [share / sum(shares) for share in shares]
+    total = min(len(part) / share for part, share in zip(parts, shares, strict=True))
+    total = min(total, wanted or total)
+    return [
+        pair
+        for part, share in zip(parts, shares, strict=True)
+        for pair in part[: round(total * share)]
+    ]
+
+
+def _allowed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _check_columns(place: str, row: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        if name not in row:
             raise InputError(
-                f"{place}: needs texts in {settings.instruction!r} and {settings.response!r};"
-                " correct the row, or pairs.instruction and pairs.response"
+                f"{place}: has no column {name!r}, only {', '.join(map(str, row))};"
+                " correct pairs.sources in the recipe, or the row"
             )
-        instruction = _stripped(instruction, settings)
-        if instruction and response.strip():
-            yield Pair(instruction, response.strip())
 
 
-def _stripped(instruction: str, settings: Pairs) -> str:
+def _pair(place: str, row: Mapping[str, Any], source: PairSource) -> Pair | None:
+    """The pair of a row; None where a text is missing or empty."""
+    if source.messages is not None:
+        _check_columns(place, row, [source.messages])
+        instruction, response = _first_turn(row[source.messages])
+    else:
+        _check_columns(place, row, [source.instruction, source.response])
+        instruction, response = row[source.instruction], row[source.response]
+    for text in (instruction, response):
+        if text is not None and not isinstance(text, str):
+            raise InputError(
+                f"{place}: a pair is two texts, not a {type(text).__name__};"
+                " check the columns named in pairs.sources"
+            )
+    instruction, response = _stripped(instruction or "", source), (response or "").strip()
+    if not instruction or not response:
+        return None
+    return Pair(instruction, response, source.name)
+
+
+def _first_turn(turns: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """What the user says first and the answer to it, in either of the usual spellings."""
+    asked: Any = None
+    for turn in turns if isinstance(turns, list) else ():
+        if not isinstance(turn, Mapping):
+            return None, None
+        role = str(turn.get("role", turn.get("from"))).lower()
+        content = turn.get("content", turn.get("value"))
+        if asked is None and role in _USER:
+            asked = content
+        elif asked is not None:
+            return (asked, content) if role in _ASSISTANT else (None, None)
+    return None, None
+
+
+def _stripped(instruction: str, source: PairSource) -> str:
     """The instruction without the wrapper that the data set put around it."""
-    if settings.strip_before:
-        instruction = instruction.rpartition(settings.strip_before)[2]
-    if settings.strip_after:
-        instruction = instruction.partition(settings.strip_after)[0]
-    return instruction.strip().removeprefix(":").strip()
+    if source.strip_before:
+        instruction = instruction.rpartition(source.strip_before)[2].lstrip(":")
+    if source.strip_after:
+        instruction = instruction.partition(source.strip_after)[0]
+    return instruction.strip()
 
 
-def _rows(settings: Pairs) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if settings.path is not None:
-        return _jsonl(resolve_path(settings.path))
-    if settings.dataset is not None:
-        return _hub(settings)
-    raise InputError("no pairs named; set pairs.path to a .jsonl file or pairs.dataset to a Hub id")
-
-
-def _jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _rows(source: PairSource, seed: int) -> Rows:
+    if source.dataset is not None:
+        return _hub(source, seed)
+    path = resolve_path(str(source.path))
     if not path.is_file():
-        raise InputError(f"{path}: no such file of pairs; check pairs.path")
+        raise InputError(f"{path}: no such file of pairs; check pairs.sources")
+    readers = {".jsonl": _jsonl, ".parquet": _parquet, ".csv": _csv}
+    if path.suffix not in readers:
+        raise InputError(f"{path}: pairs come as {', '.join(readers)}; convert the file")
+    return readers[path.suffix](path)
+
+
+def _jsonl(path: Path) -> Rows:
     with path.open("rb") as file:
         for number, raw in enumerate(file, 1):
             place = f"{path.name}:{number}"
@@ -76,19 +176,56 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield place, row
 
 
-def _hub(settings: Pairs) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _csv(path: Path) -> Rows:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            for row in reader:
+                if None in row or None in row.values():
+                    raise InputError(
+                        f"{path.name}:{reader.line_num}: has not the columns of the first line;"
+                        " correct the row"
+                    )
+                yield f"{path.name}:{reader.line_num}", row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name}: not CSV in UTF-8: {error}; convert the file") from error
+
+
+def _parquet(path: Path) -> Rows:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches():
+                for row in batch.to_pylist():
+                    yield f"{path.name}[{number}]", row
+                    number += 1
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path.name}: cannot be read as parquet; check the file") from error
+
+
+def _hub(source: PairSource, seed: int) -> Rows:
     from datasets import load_dataset
     from datasets.exceptions import DatasetNotFoundError
 
-    name = str(settings.dataset)
+    name = source.name
     try:
-        rows: Iterable[Mapping[str, Any]] = load_dataset(
-            name, split=settings.split, revision=settings.revision
+        rows: Any = load_dataset(
+            name,
+            source.config,
+            split=source.split,
+            revision=source.revision,
+            streaming=source.streaming,
         )
+        if source.streaming and source.sample:
+            rows = rows.shuffle(seed=seed, buffer_size=_BUFFER)
+        for number, row in enumerate(rows):
+            yield f"{name}[{number}]", row
     except (DatasetNotFoundError, ConnectionError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{name}: cannot be read: {reason:.200}; check the name, split and network"
+            f"{name}: cannot be read: {reason:.200}; check the id, config, split and revision, the"
+            " network, and for a gated dataset your login (`hf auth login`)"
         ) from error
-    for number, row in enumerate(rows):
-        yield f"{name}[{number}]", row

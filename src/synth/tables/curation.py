@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from synth.recipe import Curate
+from synth.settings import Curate
 from synth.tables.duplicates import exact_duplicates, near_duplicates
 from synth.tables.rules import copied, rules
 

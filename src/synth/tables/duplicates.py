@@ -53,6 +53,30 @@ def near_duplicates(texts: pl.Series, threshold: float) -> pl.Series:
     return pl.Series("near", kept).replace(-1, None)
 
 
+def near_any(texts: pl.Series, others: pl.Series, threshold: float) -> pl.Series:
+    """For each text whether it is as similar as the threshold to one of the others.
+
+    Args:
+        texts: Strings.
+        others: Strings they are compared with.
+        threshold: Jaccard similarity of the sets of 5-word shingles.
+
+    Returns:
+        Booleans.
+    """
+    near = np.zeros(len(texts), dtype=bool)
+    if len(texts) and len(others):
+        shingles = _shingles(pl.concat([others, texts]))
+        keys = pl.DataFrame(_band_keys(shingles)).with_row_index("row")
+        split = len(others)
+        for band in keys.columns[1:]:
+            suspects = keys[split:].join(keys[:split], on=band, suffix="_other")
+            for row, other in suspects.select("row", "row_other").iter_rows():
+                if not near[row - split]:
+                    near[row - split] = _jaccard(shingles, row, other) >= threshold
+    return pl.Series("near", near)
+
+
 def _shingles(texts: pl.Series) -> list[NDArray[np.uint64]]:
     """Hashes of the distinct shingles of each text; a shorter text is one shingle."""
     words = pl.col("text").str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")

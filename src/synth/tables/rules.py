@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from synth.recipe import Curate
+from synth.settings import Curate
 
 # The words of Gopher's stop-word rule (Rae et al. 2021).
 _FUNCTION_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
