@@ -79,7 +79,15 @@ def tiny_files(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Pat
             "max_tokens": 256,
             "eval_every": 2,
         },
-        "evaluate": {"samples": 1, "min_fall": 0.0},
+        "evaluate": {
+            "samples": 1,
+            "retrieval_texts": 3,
+            "min_fall": 0.0,
+            "min_retrieval": 0.0,
+            "max_leak": 1.0,
+            "min_finished": 0.0,
+            "max_declined": 1.0,
+        },
         "corpus": {"min_chars": 20, "max_chars": 400, "shortest": 20},
         "generate": {"temperature": 0.0, "max_tokens": 256, "max_new_tokens": 6, "shard": 3},
     }

@@ -131,7 +131,7 @@ def test_the_whole_way_by_commands(tiny_files: Path, tiny_run: Path, tmp_path: P
     common = ["--recipe", str(tiny_files / "recipe.yaml"), "--run", "run", *sets]
     result = synth("run", str(tiny_files / "corpus.jsonl"), *common, cwd=tmp_path)
     # The tiny model's instructions are noise cut off by the token limit, so nothing may be kept.
-    assert "evaluate: held-out loss" in result.stdout
+    assert "Report card: 4 held-out pairs" in result.stdout
     assert "Ledger: 8 documents, 0 bad lines" in result.stdout
     assert result.returncode in {0, 1}
     if result.returncode == 1:

@@ -93,26 +93,25 @@ def test_batches_hold_every_row_once_within_the_budget() -> None:
         assert len(batch) == 1 or len(batch) * max(sizes[row] for row in batch) <= 100
 
 
-def test_the_loss_is_that_of_the_model(loaded: tuple[Any, Any]) -> None:
+def test_scores_are_those_of_the_model(loaded: tuple[Any, Any]) -> None:
     model, tokenizer = loaded
     prompt = Prompt("plain", TASK)
     examples = [prompt.example(f"What is {i}?", t, tokenizer, 256) for i, t in enumerate(TEXTS)]
-    total, count = 0.0, 0
-    for example in examples:
+    examples[1] = examples[1].over_whole_text()
+    for example, score in zip(examples, engine(loaded).scores(examples), strict=True):
         ids, labels = torch.tensor([example.input_ids]), torch.tensor([example.labels])
         with torch.no_grad():
             mean = model(input_ids=ids, labels=labels).loss.item()
-        size = sum(label != -100 for label in example.labels)
-        total, count = total + mean * size, count + size
-    assert engine(loaded).loss(examples) == pytest.approx(total / count, rel=1e-4)
+        assert score.tokens == sum(label != -100 for label in example.labels)
+        assert score.nats == pytest.approx(mean * score.tokens, rel=1e-4)
 
 
 def test_the_adapter_can_be_switched_off(loaded: tuple[Any, Any]) -> None:
     example = [Prompt("plain", TASK).example("What is a lamp?", TEXTS[0], loaded[1], 256)]
     judge = engine(loaded)
-    with_adapter = judge.loss(example)
+    with_adapter = judge.scores(example)
     judge.use_adapter(False)
-    without = judge.loss(example)
+    without = judge.scores(example)
     judge.use_adapter(True)
-    assert with_adapter < without
-    assert judge.loss(example) == with_adapter
+    assert with_adapter[0].nats < without[0].nats
+    assert judge.scores(example) == with_adapter

@@ -51,7 +51,7 @@ def test_every_format_gives_the_same_pairs(tmp_path: Path, kind: str) -> None:
 
 
 def test_dropped_rows_are_counted_with_their_reason(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         *PAIRS,
         PAIRS[0],
         {"instruction": "", "response": "Something."},
@@ -83,7 +83,7 @@ def test_wrapper_filter_and_columns(tmp_path: Path) -> None:
 
 
 def test_conversations_give_their_first_turn(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "messages": [
                 {"role": "system", "content": "Be kind."},

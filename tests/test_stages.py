@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from synth.errors import AdapterError, InputError, RunError, TrainingError
+from synth.errors import AdapterError, InputError, NoGoError, RunError, TrainingError
 from synth.models.local import LocalModels
 from synth.models.protocols import Engine, Request
 from synth.recipe import Recipe, load_recipe
@@ -103,7 +103,7 @@ def test_four_bits_train_and_generate(tiny_files: Path, corpus: list[str], tmp_p
     recipe = recipe_of(tiny_files, "model.quantization=nf4", "finetune.steps=2")
     finetune(run, recipe, models)
     assert backtranslate(run, recipe, models, corpus).counts["segments"] == 8
-    assert evaluate(run, recipe, models).counts["loss_after"] > 0
+    assert evaluate(run, recipe, models).counts["after"]["nats_per_token"] > 0
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tiny_files: Path, tmp_path: Path) -> None:
@@ -112,22 +112,6 @@ def test_a_loss_that_is_no_number_stops_the_training(tiny_files: Path, tmp_path:
         finetune(run, recipe_of(tiny_files, "finetune.learning_rate=1e30"), LocalModels())
     assert run.done("finetune") is None
     assert not run.adapter.exists()
-
-
-def test_evaluate_measures_before_and_after(run: Run, tiny_files: Path) -> None:
-    recipe = recipe_of(tiny_files, "evaluate.passages=[A kettle is red.]")
-    counts = evaluate(run, recipe, LocalModels()).counts
-    assert counts["loss_after"] < counts["loss_before"]
-    assert counts["fall"] == pytest.approx(
-        1 - counts["loss_after"] / counts["loss_before"], abs=1e-3
-    )
-    assert counts["go"] is True
-    assert counts["samples"][0]["text"] == "A kettle is red."
-    assert len(counts["samples"]) == 2
-    assert json.loads(run.evaluation.read_text("utf-8")) == counts
-    assert evaluate(run, recipe, LocalModels()).skipped
-    strict = recipe_of(tiny_files, "evaluate.min_fall=0.99")
-    assert evaluate(run, strict, LocalModels()).counts["go"] is False
 
 
 def test_backtranslate_gives_every_segment_one_row(
@@ -255,6 +239,19 @@ def test_the_whole_way_and_again(
     assert [next(stages).skipped for _ in range(4)] == [True, True, True, False]
     with pytest.raises(RunError, match="no row was kept \\(unlikely 8\\)"):
         next(stages)
+
+
+def test_a_no_go_stops_the_run_unless_forced(run: Run, tiny_files: Path, corpus: list[str]) -> None:
+    recipe = recipe_of(tiny_files, "evaluate.min_fall=0.99", "evaluate.min_finished=1")
+    stages = run_all(run, recipe, Scripted(), corpus)
+    assert next(stages).stage == "finetune"
+    assert next(stages).counts["go"] is False
+    with pytest.raises(NoGoError, match=r"report.json: no-go \(loss_fall, finished\).*--force"):
+        next(stages)
+    assert run.done("evaluate") is not None
+    assert run.done("backtranslate") is None
+    forced = [o.stage for o in run_all(run, recipe, Scripted(), corpus, force=True)]
+    assert forced[-1] == "export"
 
 
 def test_export_is_byte_identical_and_split_by_document(

@@ -41,6 +41,9 @@ SetOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine's summary.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad corpus line.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Go on although the report card says no-go.")
+]
 CorpusArgument = Annotated[
     list[str], typer.Argument(help="Corpus files (.jsonl).", metavar="CORPUS...")
 ]
@@ -160,6 +163,7 @@ def run(
     run: RunOption = None,
     set_: SetOption = None,
     strict: StrictOption = False,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """All of it in order; what is done and unchanged is skipped."""
@@ -167,7 +171,13 @@ def run(
         from synth.stages.run import run_all
 
         outcomes = run_all(
-            session.run, session.recipe, _models(), corpus, session.listen, strict=strict
+            session.run,
+            session.recipe,
+            _models(),
+            corpus,
+            session.listen,
+            strict=strict,
+            force=force,
         )
         _tell(outcomes, session, as_json)
         if not as_json:
@@ -309,13 +319,29 @@ def _facts(counts: dict[str, Any]) -> str:
 
 def _show_evaluation(outcome: "Outcome") -> None:
     counts = outcome.counts
-    verdict = "go" if counts["go"] else "NO-GO: the adapter learnt too little to generate with"
-    typer.echo(
-        f"evaluate: held-out loss {counts['loss_before']:.3f} -> {counts['loss_after']:.3f} nats a"
-        f" token ({-counts['fall']:+.0%}) on {counts['held_out']} pairs: {verdict}"
-    )
-    rows = [(s["text"], s["before"], s["after"], s["reference"]) for s in counts["samples"]]
-    _table("Before and after", ("text", "before", "after", "reference"), rows)
+    columns = ("before", "after", "reference")
+    names = list(dict.fromkeys(name for column in columns for name in counts[column]))
+    rows = [
+        (
+            name.replace("_", " "),
+            *(f"{counts[c][name]:g}" if name in counts[c] else "" for c in columns),
+        )
+        for name in names
+    ]
+    _table(f"Report card: {counts['held_out']} held-out pairs", ("", *columns), rows)
+    samples = [(s["text"], s["before"], s["after"], s["reference"]) for s in counts["samples"]]
+    _table("Before and after", ("text", *columns), samples, lined=True)
+    for name, check in counts["checks"].items():
+        bound = (
+            f"at least {check['at_least']}"
+            if "at_least" in check
+            else f"at most {check['at_most']}"
+        )
+        state = "passed" if check["passed"] else "FAILED"
+        typer.echo(f"  {state}  {name.replace('_', ' ')} {check['value']:g} ({bound})")
+    verdict = "go" if counts["go"] else "NO-GO: not fit to generate with"
+    state = "unchanged" if outcome.skipped else "done"
+    typer.echo(f"evaluate: {state}: {verdict}")
 
 
 def _show_ledger(outcome: "Outcome") -> None:
@@ -344,12 +370,18 @@ def _show_pairs(run: "Run") -> None:
     )
 
 
-def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def _table(
+    title: str,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    *,
+    lined: bool = False,
+) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, box=box.SIMPLE, title_justify="left", show_lines=len(columns) == 4)
+    table = Table(title=title, box=box.SIMPLE, title_justify="left", show_lines=lined)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:

@@ -6,6 +6,7 @@ SynthError
 ├── AdapterError     an adapter that does not fit the base model or the prompt
 ├── ModelError       a model that cannot be loaded, or an engine that is missing or fails
 ├── TrainingError    a training run that would teach nothing
+├── NoGoError        an adapter that the report card advises against
 └── RunError         a run folder that lacks what a stage needs
 """
 
@@ -32,6 +33,10 @@ class ModelError(SynthError):
 
 class TrainingError(SynthError):
     """A training run that would teach nothing."""
+
+
+class NoGoError(SynthError):
+    """An adapter that the report card advises against."""
 
 
 class RunError(SynthError):

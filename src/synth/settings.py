@@ -147,6 +147,8 @@ class Finetune(Section):
     """AdamW's weight decay."""
     max_tokens: int = Field(2048, ge=64)
     """Tokens of a training example; longer responses are shortened in their middle."""
+    null_share: float = Field(0.05, ge=0, lt=1)
+    """Share of examples that are unusable texts with the answer `null` (FineInstructions: 5%)."""
     loss: Literal["completion", "text"] = "completion"
     """`completion`: learn the instruction only; `text`: the lesson's loss over the whole text."""
     packing: bool = False
@@ -162,14 +164,26 @@ class Finetune(Section):
 
 
 class Evaluate(Section):
-    """What the report card measures."""
+    """What the report card measures, and what a go needs."""
 
     samples: int = Field(8, ge=0)
     """Held-out pairs that are shown before and after."""
     passages: list[str] = Field(default_factory=list)
     """Texts that are shown before and after as well."""
+    retrieval_texts: int = Field(16, ge=2)
+    """Among so many texts the one an instruction belongs to must be found, by likelihood."""
+    retrieval_pairs: int = Field(64, ge=1)
+    """So many held-out instructions are put to that test."""
     min_fall: float = Field(0.2, ge=0, lt=1)
     """A go needs the held-out loss to fall by this share at least."""
+    min_retrieval: float = Field(0.5, ge=0, le=1)
+    """A go needs this share of instructions to be found among the texts."""
+    max_leak: float = Field(0.1, ge=0, le=1)
+    """A go allows this share of instructions that copy the text or speak of "the text"."""
+    min_finished: float = Field(0.9, ge=0, le=1)
+    """A go needs this share of instructions to end by themselves, before the token limit."""
+    max_declined: float = Field(0.2, ge=0, le=1)
+    """A go allows this share of good texts to be declined with `null`."""
 
 
 class Corpus(Section):

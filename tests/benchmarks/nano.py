@@ -48,12 +48,13 @@ def generated(judge: Judge, recipe: Recipe, texts: list[str]) -> list[str]:
 def loss(judge: Judge, recipe: Recipe, examples: list[Example]) -> float:
     """Mean nats per token of the instructions and their eos."""
     room = recipe.finetune.max_tokens
-    return judge.loss(
+    scores = judge.scores(
         [
             prompt_of(recipe).example(e.instruction, e.response, judge.tokenizer, room)
             for e in examples
         ]
     )
+    return sum(score.nats for score in scores) / sum(score.tokens for score in scores)
 
 
 def reserved_examples(count: int, *, strange: bool) -> list[Example]:

@@ -37,6 +37,14 @@ class Training:
     shortened: int
 
 
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What an example's supervised tokens cost: nats in all, and how many tokens."""
+
+    nats: float
+    tokens: int
+
+
 class Engine(Protocol):
     """What generates text."""
 
@@ -55,8 +63,8 @@ class Judge(Engine, Protocol):
     def use_adapter(self, on: bool) -> None:
         """Switches the adapter on or off for what follows."""
 
-    def loss(self, examples: Sequence[Example]) -> float:
-        """Mean nats per supervised token over all examples."""
+    def scores(self, examples: Sequence[Example]) -> list[Score]:
+        """What each example's supervised tokens cost the model."""
 
 
 class Models(Protocol):

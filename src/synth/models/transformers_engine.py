@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from synth.models.protocols import Request
+from synth.models.protocols import Request, Score
 from synth.prompt import Example
 from synth.records import Completion
 from synth.settings import Generate
@@ -75,32 +75,33 @@ class TransformersEngine:
         )
 
     @torch.inference_mode()
-    def loss(self, examples: Sequence[Example]) -> float:
-        """Mean nats per supervised token over all examples."""
-        total, count = 0.0, 0
-        pad = self.tokenizer.pad_token_id
+    def scores(self, examples: Sequence[Example]) -> list[Score]:
+        """What each example's supervised tokens cost the model."""
+        found: dict[int, Score] = {}
+        pad, to = self.tokenizer.pad_token_id, self._model.device
         sizes = [len(e.input_ids) for e in examples]
         for rows in _batches(sizes, self._settings.batch_tokens):
             batch = [examples[row] for row in rows]
-            length = max(len(e.input_ids) for e in batch)
-            ids = torch.full((len(batch), length), pad)
-            labels = torch.full((len(batch), length), -100)
-            mask = torch.zeros_like(ids)
+            shape = (len(batch), max(len(e.input_ids) for e in batch))
+            ids, labels = torch.full(shape, pad), torch.full(shape, -100)
+            mask = torch.zeros(shape, dtype=torch.long)
             for i, example in enumerate(batch):
                 size = len(example.input_ids)
                 ids[i, :size] = torch.tensor(example.input_ids)
                 labels[i, :size] = torch.tensor(example.labels)
                 mask[i, :size] = 1
-            to = self._model.device
-            logits = self._model(input_ids=ids.to(to), attention_mask=mask.to(to)).logits
+            # Only the last positions are supervised as a rule; the others need no logits.
+            keep = int((labels != -100).any(0).nonzero().min()) - 1
+            logits = self._model(
+                input_ids=ids.to(to), attention_mask=mask.to(to), logits_to_keep=shape[1] - keep
+            ).logits
+            targets = labels[:, keep + 1 :].to(to)
             nats = torch.nn.functional.cross_entropy(
-                logits[:, :-1].float().flatten(0, 1),
-                labels[:, 1:].flatten().to(to),
-                reduction="sum",
+                logits[:, :-1].float().transpose(1, 2), targets, reduction="none"
             )
-            total += nats.item()
-            count += int((labels[:, 1:] != -100).sum())
-        return total / count
+            totals, counts = nats.sum(1).tolist(), (targets != -100).sum(1).tolist()
+            found.update(zip(rows, map(Score, totals, counts), strict=True))
+        return [found[row] for row in range(len(examples))]
 
 
 class _Draw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed

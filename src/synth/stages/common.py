@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from synth.settings import Pairs
 from synth.store.files import write_json
 from synth.store.pairs import read_pairs
 from synth.tables.duplicates import near_any
+from synth.text.junk import NULL, junk
 
 _FILE = "synth.json"
 
@@ -59,6 +61,11 @@ def split_pairs(settings: Pairs) -> PairSplit:
     dropped["near_held_out"] += sum(near)
     dropped["not_sampled"] += len(clear) - len(train)
     return PairSplit(train, held_out, {reason: n for reason, n in dropped.items() if n})
+
+
+def junk_pairs(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
+    """So many unusable texts made from the first pairs' responses, each answered `null`."""
+    return [Pair(NULL, junk(pair.response, seed), "junk") for pair in pairs[:count]]
 
 
 @dataclass(frozen=True, slots=True)

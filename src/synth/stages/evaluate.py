@@ -1,14 +1,23 @@
 """Adapter + held-out pairs -> a report card: before against after, and a go or no-go."""
 
+import math
 import time
 from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
 
 from synth.models.protocols import Judge, Models, Request
+from synth.prompt import Example
 from synth.recipe import Recipe
-from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
-from synth.stages.common import prompt_of, read_adapter, split_pairs
+from synth.records import Completion, Listener, Outcome, Pair, Progress, content_id, silent
+from synth.settings import Evaluate
+from synth.stages.common import junk_pairs, prompt_of, read_adapter, split_pairs
 from synth.store.files import write_json
 from synth.store.run import Run
+from synth.tables.rules import leaking
+from synth.text import metrics
+from synth.text.junk import NULL
 
 STAGE = "evaluate"
 
@@ -16,8 +25,8 @@ STAGE = "evaluate"
 def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -> Outcome:
     """Measures the adapter into `run.evaluation`, unless that is done and unchanged.
 
-    The counts hold `loss_before`, `loss_after` (nats per token of the held-out instructions and
-    their eos, whatever loss the recipe trains), `fall` (a share), `go`, and `samples`.
+    The counts hold the metrics `before`, `after` and, where they apply, of the `reference`
+    (README.md says what each is), the `checks` behind `go`, and `samples`.
 
     Raises:
         SynthError: Without an adapter that fits the recipe.
@@ -26,35 +35,36 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     adapter = read_adapter(run.adapter, recipe, models)
     held_out = split_pairs(recipe.pairs).held_out
     fingerprint = content_id(
-        STAGE, 1, adapter.fingerprint, recipe.evaluate.fingerprint(), *(p.id for p in held_out),
-        recipe.generate.max_tokens, recipe.generate.max_new_tokens,
+        STAGE, 2, adapter.fingerprint, recipe.evaluate.fingerprint(), *(p.id for p in held_out),
+        recipe.generate.max_tokens, recipe.generate.max_new_tokens, recipe.curate.max_copied_words,
     )  # fmt: skip
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and run.evaluation.is_file():
         return Outcome(STAGE, done.counts, skipped=True)
     listen(Progress(STAGE, 0, 2, "model", "before"))
     judge = models.judge(recipe, run.adapter)
-    passages = [Pair("", text) for text in recipe.evaluate.passages]
-    shown = [*passages, *held_out[: recipe.evaluate.samples]]
+    shown = [Pair("", text) for text in recipe.evaluate.passages]
     try:
         judge.use_adapter(False)
-        before = _measure(judge, recipe, held_out, shown)
+        before, said_before = _measure(judge, recipe, held_out, shown)
         listen(Progress(STAGE, 1, 2, "model", "after"))
         judge.use_adapter(True)
-        after = _measure(judge, recipe, held_out, shown)
+        after, said_after = _measure(judge, recipe, held_out, shown)
     finally:
         judge.close()
     listen(Progress(STAGE, 2, 2, "model"))
-    fall = 1 - after[0] / before[0]
+    checks = _checks(before, after, recipe.evaluate)
+    shown += held_out[: recipe.evaluate.samples]
     counts = {
         "held_out": len(held_out),
-        "loss_before": round(before[0], 4),
-        "loss_after": round(after[0], 4),
-        "fall": round(fall, 4),
-        "go": fall >= recipe.evaluate.min_fall,
+        "go": all(check["passed"] for check in checks.values()),
+        "checks": checks,
+        "before": before,
+        "after": after,
+        "reference": _of_texts([pair.instruction for pair in held_out]),
         "samples": [
             {"text": p.response, "reference": p.instruction, "before": b, "after": a}
-            for p, b, a in zip(shown, before[1], after[1], strict=True)
+            for p, b, a in zip(shown, said_before, said_after, strict=False)
         ],
     }
     run.forget(STAGE)
@@ -63,15 +73,114 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     return Outcome(STAGE, counts)
 
 
+Metrics = dict[str, float]
+
+
+def _checks(before: Metrics, after: Metrics, settings: Evaluate) -> dict[str, dict[str, Any]]:
+    """What a go needs: name -> measured value, bound, whether it is met."""
+    fall = 1 - after["nats_per_token"] / before["nats_per_token"]
+    lowest = {
+        "loss_fall": (fall, settings.min_fall),
+        "retrieval": (after["retrieval"], settings.min_retrieval),
+        "finished": (after["finished"], settings.min_finished),
+    }
+    highest = {
+        "leak": (after["leak"], settings.max_leak),
+        "declined": (after["declined"], settings.max_declined),
+    }
+    checks = {
+        name: {"value": round(value, 4), "at_least": bound, "passed": value >= bound}
+        for name, (value, bound) in lowest.items()
+    }
+    return checks | {
+        name: {"value": round(value, 4), "at_most": bound, "passed": value <= bound}
+        for name, (value, bound) in highest.items()
+    }
+
+
 def _measure(
     judge: Judge, recipe: Recipe, held_out: Sequence[Pair], shown: Sequence[Pair]
-) -> tuple[float, list[str]]:
-    """(mean loss on the held-out instructions, what is generated for the shown texts)."""
-    prompt, room = prompt_of(recipe), recipe.finetune.max_tokens
-    loss = judge.loss(
-        [prompt.example(p.instruction, p.response, judge.tokenizer, room) for p in held_out]
+) -> tuple[Metrics, list[str]]:
+    """The metrics, and what is generated for the shown texts, then for the held-out ones."""
+    pairs = [*shown, *held_out]
+    answers = _answers(judge, recipe, pairs)
+    said = [answer.text for answer in answers]
+    mine, ours = answers[len(shown) :], said[len(shown) :]
+    references = [pair.instruction for pair in held_out]
+    rows = pl.DataFrame(
+        {"instruction": ours, "text": [pair.response for pair in held_out]},
+        schema={"instruction": pl.String, "text": pl.String},
     )
-    limit = recipe.generate.max_tokens
-    prompts = [prompt.render(p.response, judge.tokenizer, limit) for p in shown]
-    completions = judge.generate([Request(rendered.ids, 0) for rendered in prompts])
-    return loss, [completion.text for completion in completions]
+    leaks = leaking(rows, recipe.curate.max_copied_words)
+    found = {
+        **_likelihoods(judge, recipe, held_out),
+        "chrf": metrics.chrf(ours, references),
+        "rouge_l": metrics.rouge_l(ours, references),
+        "leak": sum(leaks) / len(ours),
+        "finished": sum(answer.finish == "stop" for answer in mine) / len(mine),
+        **_of_texts(ours),
+        **_null(judge, recipe, held_out, ours),
+    }
+    return {name: round(value, 4) for name, value in found.items()}, said
+
+
+def _answers(judge: Judge, recipe: Recipe, pairs: Sequence[Pair]) -> list[Completion]:
+    prompt, limit = prompt_of(recipe), recipe.generate.max_tokens
+    prompts = [prompt.render(pair.response, judge.tokenizer, limit) for pair in pairs]
+    return judge.generate([Request(rendered.ids, 0) for rendered in prompts])
+
+
+def _of_texts(texts: Sequence[str]) -> Metrics:
+    """The metrics that need nothing but the instructions."""
+    return {
+        "distinct_trigrams": round(metrics.distinct_trigrams(texts), 4),
+        "opening_entropy": round(metrics.opening_entropy(texts), 4),
+        "self_bleu": round(metrics.self_bleu(texts), 4),
+        **{f"words_{name}": count for name, count in metrics.word_counts(texts).items()},
+    }
+
+
+def _likelihoods(judge: Judge, recipe: Recipe, held_out: Sequence[Pair]) -> Metrics:
+    """Loss on the held-out instructions and their eos, and how well they find their texts."""
+    count = min(recipe.evaluate.retrieval_texts, len(held_out))
+    tried = min(recipe.evaluate.retrieval_pairs, len(held_out))
+    own = [_example(judge, recipe, pair, pair) for pair in held_out]
+    others = [
+        _example(judge, recipe, pair, held_out[(i + step) % len(held_out)])
+        for i, pair in enumerate(held_out[:tried])
+        for step in range(1, count)
+    ]
+    scores = judge.scores([*own, *others])
+    nats = math.fsum(score.nats for score in scores[: len(own)])
+    tokens = sum(score.tokens for score in scores[: len(own)])
+    size = sum(len(pair.instruction.encode()) for pair in held_out)
+    hits = 0
+    for i in range(tried):
+        start = len(own) + i * (count - 1)
+        hits += all(scores[i].nats < other.nats for other in scores[start : start + count - 1])
+    return {
+        "nats_per_token": nats / tokens,
+        "bits_per_byte": nats / math.log(2) / size,
+        "retrieval": hits / tried,
+    }
+
+
+def _example(judge: Judge, recipe: Recipe, asked: Pair, text: Pair) -> Example:
+    prompt, room = prompt_of(recipe), recipe.finetune.max_tokens
+    return prompt.example(asked.instruction, text.response, judge.tokenizer, room)
+
+
+def _null(judge: Judge, recipe: Recipe, held_out: Sequence[Pair], said: Sequence[str]) -> Metrics:
+    """How well good texts are told from unusable ones, of which there are as many."""
+    wrong = sum(_declines(text) for text in said)
+    junk = _answers(judge, recipe, junk_pairs(held_out, len(held_out), recipe.finetune.seed))
+    right = sum(_declines(answer.text) for answer in junk)
+    return {
+        "declined": wrong / len(said),
+        "null_precision": right / (right + wrong) if right + wrong else 0.0,
+        "null_recall": right / len(junk),
+    }
+
+
+def _declines(text: str) -> bool:
+    return text.strip().strip(".\"'").lower() == NULL

@@ -10,7 +10,7 @@ from synth.models.protocols import Models
 from synth.prompt import Example, Prompt, Tokenizer
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
-from synth.stages.common import AdapterInfo, prompt_of, split_pairs
+from synth.stages.common import AdapterInfo, junk_pairs, prompt_of, split_pairs
 from synth.store.run import Run
 
 STAGE = "finetune"
@@ -29,12 +29,14 @@ def finetune(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     pairs_hash = content_id(*(pair.id for pair in (*train, *held_out)))
     identity = models.identity(recipe)
     fingerprint = content_id(
-        STAGE, 1, identity, recipe.model.fingerprint(), recipe.prompt.fingerprint(), pairs_hash,
+        STAGE, 2, identity, recipe.model.fingerprint(), recipe.prompt.fingerprint(), pairs_hash,
         len(held_out), recipe.finetune.fingerprint(),
     )  # fmt: skip
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and run.adapter.is_dir():
         return Outcome(STAGE, done.counts, skipped=True)
+    share = recipe.finetune.null_share
+    unusable = junk_pairs(train, round(len(train) * share / (1 - share)), recipe.finetune.seed)
     listen(Progress(STAGE, 0, recipe.finetune.steps, "step", f"loading {recipe.model.base}"))
     tokenizer = models.tokenizer(recipe)
     part = run.adapter.with_name("adapter.part")
@@ -42,7 +44,7 @@ def finetune(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     part.mkdir(parents=True)
     training = models.train(
         recipe,
-        examples(train, recipe, tokenizer),
+        examples([*train, *unusable], recipe, tokenizer),
         examples(held_out, recipe, tokenizer),
         part,
         listen,
@@ -61,6 +63,7 @@ def finetune(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     _replace(part, run.adapter)
     counts = {
         "pairs": len(train),
+        "unusable_texts": len(unusable),
         "held_out": len(held_out),
         "dropped": split.dropped,
         "shortened": training.shortened,

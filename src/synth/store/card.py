@@ -130,7 +130,9 @@ def _quality(evaluation: Mapping[str, Any] | None) -> str:
         return ""
     return (
         f"On {evaluation['held_out']} held-out pairs the adapter took the loss of the instruction"
-        f" from {evaluation['loss_before']:.2f} to {evaluation['loss_after']:.2f} nats a token. "
+        f" from {evaluation['before']['nats_per_token']:.2f} to"
+        f" {evaluation['after']['nats_per_token']:.2f} nats a token, and by likelihood"
+        f" {evaluation['after']['retrieval']:.0%} of the instructions find their own text. "
     )
 
 

@@ -133,6 +133,17 @@ def copied(frame: pl.DataFrame, words: int) -> pl.Series:
     return instruction["row"].is_in(hits["row"].unique().implode())
 
 
+def leaking(frame: pl.DataFrame, words: int) -> pl.Series:
+    """Of each row, whether the instruction copies the text or speaks of it as "the text".
+
+    Args:
+        frame: Columns `instruction` and `text`.
+        words: Length of a run of words that counts as copied.
+    """
+    about = frame["instruction"].str.contains(_ABOUT_THE_INPUT).fill_null(value=False)
+    return about | copied(frame, words)
+
+
 def _words(text: pl.Expr) -> pl.Expr:
     """Lower-case words."""
     return text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
