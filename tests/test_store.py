@@ -102,7 +102,11 @@ def facts(text: str, licence: dict[str, int]) -> CardFacts:
         licences=licence,
         splits=[Split("train", 1, 10, 5)],
         ledger={"documents": 1, "segments": 2, "buckets": {"kept": 1, "declined": 1}},
-        evaluation={"held_out": 4, "loss_before": 4.0, "loss_after": 1.0},
+        evaluation={
+            "held_out": 4,
+            "before": {"nats_per_token": 4.0},
+            "after": {"nats_per_token": 1.0, "retrieval": 0.75},
+        },
         samples=[("What?", text)],
         version="0",
     )
@@ -116,6 +120,7 @@ def test_the_card_has_metadata_and_funnel() -> None:
     assert metadata["configs"][0]["data_files"] == [{"split": "train", "path": "data/train-*"}]
     assert "| rejected: declined | 1 |" in text
     assert "from 4.00 to 1.00 nats" in text
+    assert "75% of the instructions find their own text" in text
 
 
 @pytest.mark.parametrize("found", [{"MIT": 1, "GPL-3.0": 2}, {"": 3}, {"see <b>here</b>": 1}])
