@@ -36,6 +36,7 @@ def test_the_lesson_is_reproduced_value_by_value(tmp_path: Path) -> None:
     assert quantization.bnb_4bit_compute_dtype == torch.bfloat16
     lora = lora_config(recipe.finetune)
     assert (lora.r, lora.lora_alpha, lora.lora_dropout, lora.bias) == (64, 16, 0.1, "none")
+    assert recipe.finetune.null_share == 0
     assert lora.target_modules is None
     config = trainer_config(recipe, tmp_path)
     assert (config.max_steps, config.per_device_train_batch_size, config.eval_steps) == (100, 4, 20)

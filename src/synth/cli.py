@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,6 +41,9 @@ SetOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine's summary.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad corpus line.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it will take; load and write nothing.")
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")
 ]
@@ -82,13 +85,15 @@ def finetune(
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Pairs -> adapter: teach the base model to work backwards."""
-    with _session(recipe, run, set_) as session:
+    with _session(recipe, run, set_, writes=not dry_run) as session:
         from synth.stages.finetune import finetune as stage
 
-        _tell([stage(session.run, session.recipe, _models(), session.listen)], session, as_json)
+        outcome = stage(session.run, session.recipe, _models(), session.listen, dry_run=dry_run)
+        _tell([outcome], session, as_json)
 
 
 @app.command()
@@ -186,7 +191,9 @@ def run(
 
 
 @contextmanager
-def _session(name: str, folder: Path | None, overrides: list[str] | None) -> Iterator[_Session]:
+def _session(
+    name: str, folder: Path | None, overrides: list[str] | None, *, writes: bool = True
+) -> Iterator[_Session]:
     """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -198,8 +205,12 @@ def _session(name: str, folder: Path | None, overrides: list[str] | None) -> Ite
 
         recipe = load_recipe(name, overrides or ())
         run = Run(folder or Path("runs") / recipe.name)
-        with run.lock(), _drawing() as (listen, wipe):
-            run.open(recipe)
+        if not _is_main():
+            yield _Session(run, recipe, lambda _: None, lambda: None)
+            return
+        with run.lock() if writes else nullcontext(), _drawing() as (listen, wipe):
+            if writes:
+                run.open(recipe)
             yield _Session(run, recipe, listen, wipe)
     except SynthError as error:
         typer.echo(f"synth: {_safe(' '.join(str(error).split()))}", err=True)
@@ -209,6 +220,11 @@ def _session(name: str, folder: Path | None, overrides: list[str] | None) -> Ite
             "synth: interrupted; the work so far is kept, the same command goes on", err=True
         )
         raise typer.Exit(130) from error
+
+
+def _is_main() -> bool:
+    """Whether this process speaks and writes: of several that train together, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _models() -> "Models":
@@ -286,6 +302,8 @@ def _plain_listener() -> "Listener":
 
 def _tell(outcomes: Iterable["Outcome"], session: _Session, as_json: bool) -> None:
     """Prints what each stage did as it is done; as JSON, all of it in one object at the end."""
+    if not _is_main():
+        return
     if as_json:
         stages = {o.stage: {"skipped": o.skipped, **o.counts} for o in outcomes}
         session.wipe()
@@ -302,7 +320,7 @@ def _tell(outcomes: Iterable["Outcome"], session: _Session, as_json: bool) -> No
 
 
 def _show_counts(outcome: "Outcome") -> None:
-    state = "unchanged" if outcome.skipped else "done"
+    state = "planned" if outcome.planned else "unchanged" if outcome.skipped else "done"
     typer.echo(f"{outcome.stage}: {state}: {_safe(_facts(outcome.counts))}")
 
 

@@ -86,11 +86,12 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a stage did: its counts, and whether it was done and unchanged already."""
+    """What a stage did: its counts; whether it was done already; whether it only planned."""
 
     stage: str
     counts: dict[str, Any]
     skipped: bool = False
+    planned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,18 @@ class Finetune(Section):
     """Put examples of like length into a batch: less padding, so more steps an hour."""
     gradient_checkpointing: bool = False
     """Trade time for memory in the backward pass."""
+    optimizer: Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit"] = (
+        "adamw_torch"
+    )
+    """Optimizer, by its name in transformers; those in 8 bits come with bitsandbytes."""
     eval_every: int = Field(20, ge=1)
-    """Steps between two measurements of the held-out loss."""
+    """Steps between two measurements of the held-out loss; then a checkpoint is written too."""
+    keep_best: bool = True
+    """The adapter is that of the lowest held-out loss, not the last."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after so many measurements without a lower held-out loss; None never stops early."""
+    report_to: list[str] = Field(default_factory=list)
+    """Trackers that transformers reports to, such as `tensorboard`, `wandb` or `mlflow`."""
     seed: int = 17
     """Seed of shuffling, dropout and adapter initialization."""
 

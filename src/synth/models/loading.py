@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ def device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _own_device() -> str:
+    """The device of this process; of several that train together each has its own GPU."""
+    kind = device()
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if kind == "cuda" else kind
 
 
 def load_tokenizer(model: Model) -> Any:  # noqa: ANN401  (transformers types are not checked)
@@ -74,7 +81,7 @@ def load_base(model: Model) -> Any:  # noqa: ANN401
         revision=model.revision,
         dtype=getattr(torch, model.dtype),
         quantization_config=quantization_config(model),
-        device_map={"": device()},
+        device_map={"": _own_device()},
         use_cache=False,
     )
 

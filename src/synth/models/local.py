@@ -1,11 +1,12 @@
 """The models of this machine: what stages ask for, fulfilled; libraries load when needed."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from synth.models.naming import base_identity
-from synth.models.protocols import Engine, Judge, Training
+from synth.models.protocols import Engine, Judge, Training, TrainingPlan
 from synth.prompt import Example
 from synth.recipe import Recipe
 from synth.records import Listener
@@ -15,18 +16,27 @@ from synth.settings import Generate
 class LocalModels:
     """Fulfils `protocols.Models` with the libraries installed here."""
 
+    main = os.environ.get("RANK", "0") == "0"  # as `accelerate launch` and torchrun set it
+
     def train(
         self,
         recipe: Recipe,
         train: Sequence[Example],
         held_out: Sequence[Example],
         folder: Path,
+        checkpoints: Path,
         listen: Listener,
     ) -> Training:
-        """Trains an adapter on the examples and writes it into `folder`."""
+        """Trains an adapter on the examples into `folder`, going on from a checkpoint if any."""
         from synth.models.training import train_adapter
 
-        return train_adapter(recipe, train, held_out, folder, listen)
+        return train_adapter(recipe, train, held_out, folder, checkpoints, listen)
+
+    def plan(self, recipe: Recipe, train: Sequence[Example]) -> TrainingPlan:
+        """What training on these examples will take, found without loading weights."""
+        from synth.models.planning import plan_training
+
+        return plan_training(recipe, train, int(os.environ.get("WORLD_SIZE", "1")))
 
     def tokenizer(self, recipe: Recipe) -> Any:  # noqa: ANN401
         """The tokenizer of the recipe's base."""

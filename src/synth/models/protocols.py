@@ -32,9 +32,25 @@ class Training:
     """What a training run did."""
 
     losses: list[LossPoint]
+    steps: int
+    best_step: int | None
+    resumed_from: int
     trainable: int
     supervised_tokens: int
     shortened: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """What a training run will take; memory per device, by use, in GiB (estimated)."""
+
+    parameters: int
+    trainable: int
+    supervised_tokens: int
+    tokens: int
+    steps: int
+    epochs: float
+    memory_gib: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +84,10 @@ class Judge(Engine, Protocol):
 
 
 class Models(Protocol):
-    """The three things that stages do with models."""
+    """What stages do with models."""
+
+    main: bool
+    """Whether this is the first of several processes that train together: it alone writes."""
 
     def train(
         self,
@@ -76,9 +95,13 @@ class Models(Protocol):
         train: Sequence[Example],
         held_out: Sequence[Example],
         folder: Path,
+        checkpoints: Path,
         listen: Listener,
     ) -> Training:
-        """Trains an adapter on the examples and writes it into `folder`."""
+        """Trains an adapter on the examples into `folder`, going on from a checkpoint if any."""
+
+    def plan(self, recipe: Recipe, train: Sequence[Example]) -> TrainingPlan:
+        """What training on these examples will take, found without loading weights."""
 
     def tokenizer(self, recipe: Recipe) -> Tokenizer:
         """The tokenizer of the recipe's base."""

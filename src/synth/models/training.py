@@ -1,30 +1,35 @@
-"""Examples -> an adapter folder, trained by TRL's SFTTrainer with PEFT."""
+"""Examples -> an adapter folder, trained by TRL's SFTTrainer with PEFT.
+
+A run that was cut off goes on from its last whole checkpoint, with the same batches, random
+numbers and optimizer state: the curve and the weights are those of an undisturbed run.
+"""
 
 import logging
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from accelerate import PartialState
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
+from safetensors import SafetensorError
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from synth.errors import TrainingError
+from synth.errors import RunError, TrainingError
 from synth.models.loading import device, load_base, load_tokenizer, lora_config
-from synth.models.protocols import LossPoint, Training
+from synth.models.protocols import Training
+from synth.models.watch import Watch, last_whole_checkpoint, loss_points
 from synth.prompt import Example
 from synth.recipe import Recipe
-from synth.records import Listener, Progress
+from synth.records import Listener
 
 
-def trainer_config(recipe: Recipe, folder: Path) -> SFTConfig:
+def trainer_config(recipe: Recipe, checkpoints: Path) -> SFTConfig:
     """TRL's configuration of the recipe's training; examples come tokenized, so nothing is cut."""
     settings = recipe.finetune
     on_cpu = device() == "cpu"
     return SFTConfig(
-        output_dir=str(folder),
+        output_dir=str(checkpoints),
         max_steps=settings.steps,
         per_device_train_batch_size=settings.batch,
         per_device_eval_batch_size=settings.batch,
@@ -33,6 +38,7 @@ def trainer_config(recipe: Recipe, folder: Path) -> SFTConfig:
         lr_scheduler_type=settings.schedule,
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
+        optim=settings.optimizer,
         bf16=recipe.model.dtype == "bfloat16" and not on_cpu,
         fp16=recipe.model.dtype == "float16" and not on_cpu,
         use_cpu=on_cpu,
@@ -41,11 +47,18 @@ def trainer_config(recipe: Recipe, folder: Path) -> SFTConfig:
         eval_packing=False,
         train_sampling_strategy="group_by_length" if settings.group_by_length else "random",
         gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         eval_strategy="steps",
         eval_steps=settings.eval_every,
         logging_steps=min(10, settings.eval_every),
-        save_strategy="no",
-        report_to=[],
+        logging_nan_inf_filter=False,  # a loss that is not a number must show
+        save_strategy="steps",
+        save_steps=settings.eval_every,
+        save_total_limit=2,
+        load_best_model_at_end=settings.keep_best,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        report_to=settings.report_to,
         disable_tqdm=True,
         dataloader_pin_memory=not on_cpu,
         seed=settings.seed,
@@ -59,41 +72,85 @@ def train_adapter(
     train: Sequence[Example],
     held_out: Sequence[Example],
     folder: Path,
+    checkpoints: Path,
     listen: Listener,
 ) -> Training:
     """Trains the recipe's adapter and writes it, with nothing else, into `folder`.
 
+    Args:
+        recipe: What to train and how.
+        train: Examples to learn from.
+        held_out: Examples that only measure.
+        folder: Where the adapter goes; written by the first of several processes.
+        checkpoints: Where training keeps what it needs to go on after a kill.
+        listen: Hears of every step.
+
     Raises:
         TrainingError: When there is nothing to learn, or the loss is not a number or exactly 0.
+        RunError: When the disk is full.
     """
+    _check(train, held_out)
+    torch.manual_seed(recipe.finetune.seed)  # adapters are initialized before TRL seeds
+    # The listener tells what people need; TRL's and transformers' own log lines would say it twice.
+    for library in ("transformers", "trl"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    config = trainer_config(recipe, checkpoints)
+    PartialState().wait_for_everyone()  # the first process has readied the folder
+    patience = recipe.finetune.patience
+    callbacks: list[TrainerCallback] = [Watch(listen)]
+    if patience is not None:
+        callbacks.append(EarlyStoppingCallback(patience))
+    trainer = SFTTrainer(
+        model=load_base(recipe.model),
+        args=config,
+        train_dataset=_dataset(train),
+        eval_dataset=_dataset(held_out),
+        processing_class=load_tokenizer(recipe.model),
+        peft_config=lora_config(recipe.finetune),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    last = last_whole_checkpoint(checkpoints)
+    try:
+        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        if trainer.is_world_process_zero():
+            trainer.model.save_pretrained(str(folder))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if not _is_full(error):
+            raise
+        raise RunError(
+            f"{checkpoints}: the disk is full; free space, and the same command goes on from"
+            " the last checkpoint"
+        ) from error
+    return Training(
+        losses=loss_points(trainer.state.log_history),
+        steps=trainer.state.global_step,
+        best_step=trainer.state.best_global_step,
+        resumed_from=int(last.name.partition("-")[2]) if last else 0,
+        trainable=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
+        supervised_tokens=sum(label != -100 for e in train for label in e.labels),
+        shortened=sum(e.shortened for e in train),
+    )
+
+
+def _check(train: Sequence[Example], held_out: Sequence[Example]) -> None:
     if not train or not held_out:
         raise TrainingError(
             f"{len(train)} pairs to learn from and {len(held_out)} held out; both are needed:"
             " add pairs or lower pairs.held_out"
         )
-    torch.manual_seed(recipe.finetune.seed)  # adapters are initialized before TRL seeds
-    watch = _Watch(recipe.finetune.steps, listen)
-    # The listener tells what people need; TRL's and transformers' own log lines would say it twice.
-    for library in ("transformers", "trl"):
-        logging.getLogger(library).setLevel(logging.ERROR)
-    trainer = SFTTrainer(
-        model=load_base(recipe.model),
-        args=trainer_config(recipe, folder),
-        train_dataset=_dataset(train),
-        eval_dataset=_dataset(held_out),
-        processing_class=load_tokenizer(recipe.model),
-        peft_config=lora_config(recipe.finetune),
-        callbacks=[watch],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    trainer.model.save_pretrained(str(folder))
-    return Training(
-        losses=watch.points,
-        trainable=sum(p.numel() for p in trainer.model.parameters() if p.requires_grad),
-        supervised_tokens=sum(label != -100 for e in train for label in e.labels),
-        shortened=sum(e.shortened for e in train),
-    )
+    for number, example in enumerate((*train, *held_out)):
+        if all(label == -100 for label in example.labels):
+            raise TrainingError(
+                f"example {number} has no token to learn: its instruction is cut off or empty;"
+                " look at the pairs and finetune.max_tokens"
+            )
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether it is the disk: each library says it in words of its own."""
+    text = str(error).lower()
+    return "no space left" in text or "os error 28" in text or "file write failed" in text
 
 
 def _dataset(examples: Sequence[Example]) -> Dataset:
@@ -103,40 +160,3 @@ def _dataset(examples: Sequence[Example]) -> Dataset:
             "labels": [e.labels for e in examples],
         }
     )
-
-
-class _Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
-    """Collects losses, tells the listener, and stops a run that learns nothing."""
-
-    def __init__(self, steps: int, listen: Listener) -> None:
-        self.points: list[LossPoint] = []
-        self._steps = steps
-        self._listen = listen
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Progress."""
-        note = ", ".join(
-            f"{name} loss {value:.3f}"
-            for name, value in (
-                ("train", self._last("train")),
-                ("held-out", self._last("held_out")),
-            )
-            if value is not None
-        )
-        self._listen(Progress("finetune", state.global_step, self._steps, "step", note))
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
-        """Keeps and checks a loss."""
-        train, held_out = (logs or {}).get("loss"), (logs or {}).get("eval_loss")
-        for loss in (train, held_out):
-            if loss is not None and (not math.isfinite(loss) or loss == 0.0):
-                raise TrainingError(
-                    f"loss {loss} at step {state.global_step}: training would teach nothing;"
-                    " lower finetune.learning_rate and look at the pairs"
-                )
-        if train is not None or held_out is not None:
-            self.points.append(LossPoint(state.global_step, train, held_out))
-
-    def _last(self, name: str) -> float | None:
-        values = [getattr(point, name) for point in self.points]
-        return next((value for value in reversed(values) if value is not None), None)

@@ -11,13 +11,23 @@ from synth.prompt import Example, Prompt, Tokenizer
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
 from synth.stages.common import AdapterInfo, junk_pairs, prompt_of, split_pairs
+from synth.store.files import write_text
 from synth.store.run import Run
 
 STAGE = "finetune"
 
 
-def finetune(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -> Outcome:
+def finetune(
+    run: Run,
+    recipe: Recipe,
+    models: Models,
+    listen: Listener = silent,
+    *,
+    dry_run: bool = False,
+) -> Outcome:
     """Trains the recipe's adapter into `run.adapter`, unless that is done and unchanged.
+
+    With `dry_run` nothing is trained or written: the counts say what training would take.
 
     Raises:
         SynthError: For pairs that cannot be read, a base that cannot be loaded, or a run that
@@ -29,50 +39,62 @@ def finetune(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     pairs_hash = content_id(*(pair.id for pair in (*train, *held_out)))
     identity = models.identity(recipe)
     fingerprint = content_id(
-        STAGE, 2, identity, recipe.model.fingerprint(), recipe.prompt.fingerprint(), pairs_hash,
+        STAGE, 3, identity, recipe.model.fingerprint(), recipe.prompt.fingerprint(), pairs_hash,
         len(held_out), recipe.finetune.fingerprint(),
     )  # fmt: skip
     done = run.done(STAGE)
-    if done and done.fingerprint == fingerprint and run.adapter.is_dir():
+    if not dry_run and done and done.fingerprint == fingerprint and run.adapter.is_dir():
         return Outcome(STAGE, done.counts, skipped=True)
-    share = recipe.finetune.null_share
-    unusable = junk_pairs(train, round(len(train) * share / (1 - share)), recipe.finetune.seed)
     listen(Progress(STAGE, 0, recipe.finetune.steps, "step", f"loading {recipe.model.base}"))
     tokenizer = models.tokenizer(recipe)
-    part = run.adapter.with_name("adapter.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    training = models.train(
-        recipe,
-        examples([*train, *unusable], recipe, tokenizer),
-        examples(held_out, recipe, tokenizer),
-        part,
-        listen,
-    )
-    losses = [asdict(point) for point in training.losses]
-    AdapterInfo(
-        recipe.model.base,
-        identity,
-        prompt_of(recipe).hash,
-        len(train),
-        pairs_hash,
-        fingerprint,
-        losses,
-    ).write(part)
-    run.forget(STAGE)
-    _replace(part, run.adapter)
+    share = recipe.finetune.null_share
+    unusable = junk_pairs(train, round(len(train) * share / (1 - share)), recipe.finetune.seed)
     counts = {
         "pairs": len(train),
         "unusable_texts": len(unusable),
         "held_out": len(held_out),
         "dropped": split.dropped,
+    }
+    learnt = examples([*train, *unusable], recipe, tokenizer)
+    if dry_run:
+        plan = asdict(models.plan(recipe, learnt))
+        shortened = sum(example.shortened for example in learnt)
+        return Outcome(STAGE, counts | {"shortened": shortened} | plan, planned=True)
+    part = run.adapter.with_name("adapter.part")
+    if models.main:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        _ready_checkpoints(run, fingerprint)
+    measured = examples(held_out, recipe, tokenizer)
+    training = models.train(recipe, learnt, measured, part, run.training, listen)
+    counts |= {
         "shortened": training.shortened,
-        "steps": recipe.finetune.steps,
+        "steps": training.steps,
+        "best_step": training.best_step,
+        "resumed_from": training.resumed_from,
         "trainable_parameters": training.trainable,
         "supervised_tokens": training.supervised_tokens,
     }
-    run.commit(STAGE, fingerprint, counts, started)
+    if models.main:
+        losses = [asdict(point) for point in training.losses]
+        info = AdapterInfo(
+            recipe.model.base, identity, prompt_of(recipe).hash, len(train), pairs_hash,
+            fingerprint, losses,
+        )  # fmt: skip
+        info.write(part)
+        run.forget(STAGE)
+        _replace(part, run.adapter)
+        run.commit(STAGE, fingerprint, counts, started)
+        shutil.rmtree(run.training, ignore_errors=True)
     return Outcome(STAGE, counts)
+
+
+def _ready_checkpoints(run: Run, fingerprint: str) -> None:
+    """Keeps the checkpoints of this very training, and no others."""
+    stamp = run.training / "fingerprint"
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != fingerprint:
+        shutil.rmtree(run.training, ignore_errors=True)
+        write_text(stamp, fingerprint)
 
 
 def examples(pairs: Sequence[Pair], recipe: Recipe, tokenizer: Tokenizer) -> list[Example]:

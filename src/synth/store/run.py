@@ -47,6 +47,11 @@ class Run:
         return self.folder / "adapter"
 
     @property
+    def training(self) -> Path:
+        """What an unfinished training needs to go on."""
+        return self.folder / "training"
+
+    @property
     def evaluation(self) -> Path:
         """The report card."""
         return self.folder / "evaluation" / "report.json"

@@ -1,0 +1,65 @@
+"""What looks on while TRL trains: tells the progress, stops a run that learns nothing."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from synth.errors import TrainingError
+from synth.models.protocols import LossPoint
+from synth.records import Listener, Progress
+
+COMPLETE = "complete"
+"""A checkpoint that holds a file of this name was written whole."""
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
+    """Tells the listener, checks every loss, and marks the checkpoints that are whole."""
+
+    def __init__(self, listen: Listener) -> None:
+        self._listen = listen
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Progress."""
+        points = loss_points(state.log_history)
+        last = {
+            name: next((v for p in reversed(points) if (v := getattr(p, name)) is not None), None)
+            for name in ("train", "held_out")
+        }
+        note = ", ".join(
+            f"{name.replace('_', '-')} loss {value:.3f}" for name, value in last.items() if value
+        )
+        self._listen(Progress("finetune", state.global_step, state.max_steps, "step", note))
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
+        """Stops at a loss that is not a number or exactly 0."""
+        for name in ("loss", "eval_loss"):
+            loss = (logs or {}).get(name)
+            if loss is not None and (not math.isfinite(loss) or loss == 0.0):
+                raise TrainingError(
+                    f"{'held-out' if name == 'eval_loss' else 'train'} loss {loss} at step"
+                    f" {state.global_step}: training would teach nothing; lower"
+                    " finetune.learning_rate and look at the pairs"
+                )
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Marks the checkpoint just written."""
+        if state.is_world_process_zero:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+
+def loss_points(history: Iterable[Mapping[str, Any]]) -> list[LossPoint]:
+    """The losses of a trainer's log, in its order."""
+    return [
+        LossPoint(entry["step"], entry.get("loss"), entry.get("eval_loss"))
+        for entry in history
+        if "loss" in entry or "eval_loss" in entry
+    ]
+
+
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint in the folder that was written whole."""
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{COMPLETE}")]
+    return max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)

@@ -1,0 +1,131 @@
+"""Training for real on a tiny model: resumed bit for bit, stopped early, planned, on processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synth.errors import TrainingError
+from synth.models.local import LocalModels
+from synth.models.training import train_adapter
+from synth.models.watch import last_whole_checkpoint
+from synth.prompt import Example
+from synth.recipe import Recipe, load_recipe
+from synth.stages.finetune import finetune
+from synth.store.run import Run
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+def recipe_of(files: Path, *overrides: str) -> Recipe:
+    return load_recipe(str(files / "recipe.yaml"), overrides)
+
+
+def info(run: Run) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((run.adapter / "synth.json").read_text("utf-8"))
+    return loaded
+
+
+def test_a_killed_training_ends_as_an_undisturbed_one(tiny_files: Path, tmp_path: Path) -> None:
+    sets = ["steps=60", "eval_every=6", "lora.dropout=0.1", "schedule=cosine", "keep_best=false"]
+    command = [sys.executable, "-m", "synth", "finetune"]
+    command += ["--recipe", str(tiny_files / "recipe.yaml")]
+    command += [part for value in sets for part in ("--set", f"finetune.{value}")]
+    run, whole = Run(tmp_path / "run"), Run(tmp_path / "whole")
+    process = subprocess.Popen([*command, "--run", str(run.folder)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while last_whole_checkpoint(run.training) is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert last_whole_checkpoint(run.training) is not None
+    assert run.done("finetune") is None
+    for folder in (run, whole):
+        command_here = [*command, "--run", str(folder.folder)]
+        subprocess.run(command_here, check=True, capture_output=True)
+    assert (run.adapter / WEIGHTS).read_bytes() == (whole.adapter / WEIGHTS).read_bytes()
+    assert info(run)["losses"] == info(whole)["losses"]
+    assert run.need("finetune").counts["resumed_from"] >= 6
+    assert whole.need("finetune").counts["resumed_from"] == 0
+    assert [p["step"] for p in info(run)["losses"] if p["held_out"]] == list(range(6, 61, 6))
+    assert not run.training.exists()
+
+
+def test_checkpoints_of_another_training_are_not_used(tiny_files: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    (run.training / "checkpoint-2").mkdir(parents=True)
+    (run.training / "checkpoint-2" / "complete").touch()
+    (run.training / "fingerprint").write_text("other", encoding="utf-8")
+    finetune(run, recipe_of(tiny_files), LocalModels())
+    assert len(info(run)["losses"]) >= 2
+
+
+def test_a_half_written_checkpoint_is_not_believed(tmp_path: Path) -> None:
+    assert last_whole_checkpoint(tmp_path) is None
+    for step in (6, 12, 30):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if step < 30:
+            (tmp_path / f"checkpoint-{step}" / "complete").touch()
+    assert last_whole_checkpoint(tmp_path) == tmp_path / "checkpoint-12"
+
+
+def test_the_best_is_kept_and_training_stops_early(tiny_files: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    sets = [f"finetune.{s}" for s in ("steps=400", "eval_every=5", "learning_rate=0.05")]
+    counts = finetune(
+        run, recipe_of(tiny_files, *sets, "finetune.patience=2"), LocalModels()
+    ).counts
+    held_out = {p["step"]: p["held_out"] for p in info(run)["losses"] if p["held_out"]}
+    assert counts["best_step"] == min(held_out, key=lambda step: held_out[step])
+    assert counts["steps"] == counts["best_step"] + 10 < 400
+
+
+def test_an_example_without_a_supervised_token_stops_the_run(
+    tiny_files: Path, tmp_path: Path
+) -> None:
+    good, bad = Example([1, 5, 6], [-100, 5, 6], False), Example([1, 5], [-100, -100], False)
+    with pytest.raises(TrainingError, match="example 1 has no token to learn"):
+        train_adapter(
+            recipe_of(tiny_files), [good, bad], [good], tmp_path, tmp_path, lambda _: None
+        )
+
+
+def test_a_dry_run_says_what_it_takes_and_writes_nothing(tiny_files: Path, tmp_path: Path) -> None:
+    args = ["--recipe", str(tiny_files / "recipe.yaml"), "--run", str(tmp_path / "run"), "--json"]
+    command = [sys.executable, "-m", "synth", "finetune", "--dry-run", *args]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    planned = json.loads(result.stdout)["stages"]["finetune"]
+    assert not (tmp_path / "run").exists()
+    run = Run(tmp_path / "real")
+    done = finetune(run, recipe_of(tiny_files), LocalModels()).counts
+    assert planned["trainable"] == done["trainable_parameters"]
+    for key in ("pairs", "unusable_texts", "held_out", "steps", "supervised_tokens", "shortened"):
+        assert planned[key] == done[key]
+    assert planned["epochs"] == round(4 * 4 / 21, 2)
+    assert set(planned["memory_gib"]) == {"weights", "adapter", "activations"}
+
+
+def test_two_processes_train_one_adapter(tiny_files: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    launch += ["--main_process_port", "0", "-m", "synth", "finetune", "--run", str(run.folder)]
+    launch += ["--recipe", str(tiny_files / "recipe.yaml"), "--set", "finetune.batch=2", "--json"]
+    environment = {k: v for k, v in os.environ.items() if k not in {"RANK", "WORLD_SIZE"}}
+    result = subprocess.run(launch, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('"finetune"') == 1
+    alone = Run(tmp_path / "alone")
+    finetune(alone, recipe_of(tiny_files), LocalModels())
+    together, single = info(run)["losses"], info(alone)["losses"]
+    # Two processes of two examples see what one of four sees; only the order of sums differs.
+    assert [p["step"] for p in together] == [p["step"] for p in single]
+    last = [next(p["held_out"] for p in reversed(ls) if p["held_out"]) for ls in (together, single)]
+    assert last[0] == pytest.approx(last[1], rel=0.02)
+    assert (run.adapter / WEIGHTS).is_file()
