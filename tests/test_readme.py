@@ -42,6 +42,10 @@ def test_every_command_shown_is_one_that_works(path: Path, command: str) -> None
             assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in words[1:])
         case "python":
             assert (ROOT / words[1]).is_file()
+        case "accelerate":
+            assert words[1] == "launch"
+            assert words[words.index("-m") + 1] == "synth"
+            assert words[words.index("synth") + 1] in {"finetune"}
         case "pip":
             assert words[1] == "install"
         case "synth":
