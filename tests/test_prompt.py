@@ -104,6 +104,11 @@ def test_chat_uses_the_models_template(tokenizer: Any, tmp_path: Path) -> None:
     )
 
 
+def test_chat_without_a_template_is_an_error(tokenizer: Any) -> None:
+    with pytest.raises(RecipeError, match="the base's tokenizer has no chat template"):
+        Prompt("chat", TASK).render("text", tokenizer, 512)
+
+
 def test_the_hash_tells_prompts_apart() -> None:
     hashes = {Prompt(s, t).hash for s in ("plain", "chat") for t in (TASK, "Other.")}
     assert len(hashes) == 4

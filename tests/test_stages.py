@@ -52,7 +52,7 @@ class Scripted(LocalModels):
         self.asked: list[int] = []
         self.die_at = die_at
 
-    def engine(self, recipe: Recipe, adapter: Path) -> Engine:
+    def engine(self, recipe: Recipe, weights: Path) -> Engine:
         self.tokenizer_ = self.tokenizer(recipe)
         return ScriptedEngine(self)
 

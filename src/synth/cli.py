@@ -44,6 +44,9 @@ StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first 
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what it will take; load and write nothing.")
 ]
+MergeOption = Annotated[
+    bool, typer.Option("--merge", help="Fold the adapter into its base as well, into merged/.")
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")
 ]
@@ -86,14 +89,19 @@ def finetune(
     run: RunOption = None,
     set_: SetOption = None,
     dry_run: DryRunOption = False,
+    merge: MergeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Pairs -> adapter: teach the base model to work backwards."""
     with _session(recipe, run, set_, writes=not dry_run) as session:
         from synth.stages.finetune import finetune as stage
+        from synth.stages.merge import merge as fold
 
-        outcome = stage(session.run, session.recipe, _models(), session.listen, dry_run=dry_run)
-        _tell([outcome], session, as_json)
+        models = _models()
+        outcomes = [stage(session.run, session.recipe, models, session.listen, dry_run=dry_run)]
+        if merge and models.main and not dry_run:
+            outcomes.append(fold(session.run, session.recipe, models, session.listen))
+        _tell(outcomes, session, as_json)
 
 
 @app.command()

@@ -21,6 +21,7 @@ class Tokenizer(Protocol):
 
     bos_token_id: int | None
     eos_token_id: int | None
+    chat_template: Any
 
     def __call__(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> Any:  # noqa: ANN401
         """Text -> a mapping whose `input_ids` are token ids."""
@@ -122,6 +123,11 @@ class Prompt:
             return f"### Instruction:\n{self.task}\n\n### Input:\n", "\n\n### Response:\n"
         if tokenizer is None:
             return self.task, ""
+        if tokenizer.chat_template is None:
+            raise RecipeError(
+                "prompt.style is chat, but the base's tokenizer has no chat template; name a base"
+                " that has one, or set prompt.style to plain"
+            )
         mark = "\u241e"
         turns = [{"role": "user", "content": f"{self.task}\n\n{mark}"}]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)

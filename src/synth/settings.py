@@ -218,6 +218,8 @@ class Generate(Section):
 
     engine: Literal["transformers", "vllm"] = "transformers"
     """What runs the model."""
+    weights: Literal["adapter", "merged"] = "adapter"
+    """What it runs: the adapter on its base, or the model of `synth finetune --merge`."""
     temperature: float = Field(0.7, ge=0)
     """0 is greedy decoding (Humpback samples at 0.7)."""
     top_p: float = Field(0.9, gt=0, le=1)

@@ -12,6 +12,7 @@ from synth.recipe import Recipe, load_recipe
 from synth.settings import TASK
 from synth.stages.backtranslate import backtranslate
 from synth.stages.finetune import finetune
+from synth.stages.merge import merge
 from synth.store.run import Run
 from tests.conftest import ROOT
 
@@ -46,7 +47,7 @@ class OneEngine(LocalModels):
     def __init__(self, engine: Engine) -> None:
         self.lent = engine
 
-    def engine(self, recipe: Recipe, adapter: Path) -> Engine:
+    def engine(self, recipe: Recipe, weights: Path) -> Engine:
         return self.lent
 
 
@@ -91,3 +92,20 @@ def test_backtranslate_runs_on_vllm(vllm: Engine, recipe: Recipe, run: Run) -> N
     assert outcome.counts["segments"] > 150
     assert outcome.counts["reused"] == 0
     assert backtranslate(run, recipe, OneEngine(Guarded()), corpus).skipped
+
+
+def test_a_merged_model_gives_the_text_of_transformers(recipe: Recipe, run: Run) -> None:
+    merge(run, recipe, LocalModels())
+    merged = recipe.generate.model_copy(update={"weights": "merged", "temperature": 0.0})
+    here, there = (
+        LocalModels().engine(
+            recipe.model_copy(update={"generate": merged.model_copy(update={"engine": name})}),
+            run.merged,
+        )
+        for name in ("vllm", "transformers")
+    )
+    try:
+        said = [[c.text for c in engine.generate(requests(engine))] for engine in (here, there)]
+    finally:
+        here.close()
+    assert said[0] == said[1]

@@ -10,7 +10,7 @@ import torch
 from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from synth.models.naming import named, source
+from synth.models.naming import is_adapter, merged_model, named, source
 from synth.settings import Finetune, Model
 
 
@@ -96,6 +96,20 @@ def load_with_adapter(model: Model, adapter: Path) -> Any:  # noqa: ANN401
     loaded.eval()
     loaded.config.use_cache = True
     return loaded
+
+
+def load_weights(model: Model, weights: Path) -> Any:  # noqa: ANN401
+    """What a run made, ready to generate: an adapter on its base, or a merged model.
+
+    Raises:
+        ModelError: When it cannot be loaded.
+    """
+    if is_adapter(weights):
+        return load_with_adapter(model, weights)
+    merged = load_base(merged_model(model, weights))
+    merged.eval()
+    merged.config.use_cache = True
+    return merged
 
 
 def keep_freed_memory() -> None:

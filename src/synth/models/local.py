@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.models.naming import base_identity
-from synth.models.protocols import Engine, Judge, Training, TrainingPlan
+from synth.models.protocols import Engine, Judge, Merge, Training, TrainingPlan
 from synth.prompt import Example
 from synth.recipe import Recipe
 from synth.records import Listener
@@ -38,6 +38,14 @@ class LocalModels:
 
         return plan_training(recipe, train, int(os.environ.get("WORLD_SIZE", "1")))
 
+    def merge(
+        self, recipe: Recipe, adapter: Path, examples: Sequence[Example], folder: Path
+    ) -> Merge:
+        """Writes the merged model into `folder`, by the way that is closest on the examples."""
+        from synth.models.merging import merge_adapter
+
+        return merge_adapter(recipe, adapter, examples, folder)
+
     def tokenizer(self, recipe: Recipe) -> Any:  # noqa: ANN401
         """The tokenizer of the recipe's base."""
         from synth.models.loading import load_tokenizer
@@ -53,18 +61,18 @@ class LocalModels:
         settings = recipe.generate.model_copy(update={"temperature": 0.0})
         return _with_transformers(recipe, adapter, settings)
 
-    def engine(self, recipe: Recipe, adapter: Path) -> Engine:
-        """The recipe's engine over the base with the adapter."""
+    def engine(self, recipe: Recipe, weights: Path) -> Engine:
+        """The recipe's engine over an adapter on its base or a merged model."""
         if recipe.generate.engine == "vllm":
             from synth.models.vllm_engine import VllmEngine
 
-            return VllmEngine(recipe, adapter)
-        return _with_transformers(recipe, adapter, recipe.generate)
+            return VllmEngine(recipe, weights)
+        return _with_transformers(recipe, weights, recipe.generate)
 
 
-def _with_transformers(recipe: Recipe, adapter: Path, settings: Generate) -> Judge:
-    from synth.models.loading import load_tokenizer, load_with_adapter
+def _with_transformers(recipe: Recipe, weights: Path, settings: Generate) -> Judge:
+    from synth.models.loading import load_tokenizer, load_weights
     from synth.models.transformers_engine import TransformersEngine
 
-    model = load_with_adapter(recipe.model, adapter)
+    model = load_weights(recipe.model, weights)
     return TransformersEngine(model, load_tokenizer(recipe.model), settings)

@@ -20,6 +20,18 @@ def source(name: str) -> str:
     return str(resolve_path(name))
 
 
+def is_adapter(weights: Path) -> bool:
+    """Whether the folder holds an adapter, rather than a whole model."""
+    return (weights / "adapter_config.json").is_file()
+
+
+def merged_model(model: Model, folder: Path) -> Model:
+    """The merged model in that folder, to be loaded in place of its base: in 16 bits."""
+    return model.model_copy(
+        update={"base": str(folder), "revision": None, "tokenizer": None, "quantization": "none"}
+    )
+
+
 def base_identity(model: Model) -> str:
     """Content hash of a local base; id and commit of a Hub one.
 

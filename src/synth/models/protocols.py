@@ -61,6 +61,14 @@ class Score:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Way of merging -> largest logit difference from the adapter on its base; the way taken."""
+
+    gaps: dict[str, float]
+    taken: str
+
+
 class Engine(Protocol):
     """What generates text."""
 
@@ -103,6 +111,11 @@ class Models(Protocol):
     def plan(self, recipe: Recipe, train: Sequence[Example]) -> TrainingPlan:
         """What training on these examples will take, found without loading weights."""
 
+    def merge(
+        self, recipe: Recipe, adapter: Path, examples: Sequence[Example], folder: Path
+    ) -> Merge:
+        """Writes the merged model into `folder`, by the way that is closest on the examples."""
+
     def tokenizer(self, recipe: Recipe) -> Tokenizer:
         """The tokenizer of the recipe's base."""
 
@@ -112,5 +125,5 @@ class Models(Protocol):
     def judge(self, recipe: Recipe, adapter: Path) -> Judge:
         """The base with the adapter, for measuring."""
 
-    def engine(self, recipe: Recipe, adapter: Path) -> Engine:
-        """The recipe's engine over the base with the adapter, for bulk generation."""
+    def engine(self, recipe: Recipe, weights: Path) -> Engine:
+        """The recipe's engine over an adapter on its base or a merged model, for bulk work."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from synth.errors import ModelError
 from synth.models.loading import device, load_tokenizer
-from synth.models.naming import source
+from synth.models.naming import is_adapter, merged_model, source
 from synth.models.protocols import Request
 from synth.recipe import Recipe
 from synth.records import Completion
@@ -17,9 +17,9 @@ _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the LoRA ranks that vLLM compile
 
 
 class VllmEngine:
-    """vLLM over the recipe's base and its adapter."""
+    """vLLM over an adapter on the recipe's base, or over a merged model."""
 
-    def __init__(self, recipe: Recipe, adapter: Path) -> None:
+    def __init__(self, recipe: Recipe, weights: Path) -> None:
         if importlib.util.find_spec("vllm") is None:
             raise ModelError(
                 "vllm is not installed; install synth[vllm],"
@@ -33,33 +33,34 @@ class VllmEngine:
 
         self.tokenizer = load_tokenizer(recipe.model)
         self._settings = settings = recipe.generate
+        adapted = is_adapter(weights)
+        model = recipe.model if adapted else merged_model(recipe.model, weights)
         options: dict[str, Any] = {
             "max_model_len": settings.max_tokens + settings.max_new_tokens,
-            "dtype": recipe.model.dtype,
+            "dtype": model.dtype,
             "seed": settings.seed,
             "enable_prefix_caching": True,
-            "quantization": "bitsandbytes" if recipe.model.quantization == "nf4" else None,
+            "quantization": "bitsandbytes" if model.quantization == "nf4" else None,
         }
         if device() == "cpu":  # a share of the machine's memory, which others use too
             options["gpu_memory_utilization"] = 0.3
+        if adapted:
+            rank = next(r for r in _RANKS if r >= recipe.finetune.lora.r)
+            options |= {"enable_lora": True, "max_loras": 1, "max_lora_rank": rank}
         options |= settings.vllm
-        rank = next(r for r in _RANKS if r >= recipe.finetune.lora.r)
         try:
             self._llm = LLM(
-                model=source(recipe.model.base),
-                revision=recipe.model.revision,
-                tokenizer=source(recipe.model.tokenizer or recipe.model.base),
-                enable_lora=True,
-                max_loras=1,
-                max_lora_rank=rank,
+                model=source(model.base),
+                revision=model.revision,
+                tokenizer=source(model.tokenizer or model.base),
                 **options,
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(
-                f"{recipe.model.base}: vLLM did not start: {' '.join(str(error).split()):.200};"
+                f"{model.base}: vLLM did not start: {' '.join(str(error).split()):.200};"
                 " see its log above, or use --set generate.engine=transformers"
             ) from error
-        self._lora = LoRARequest("reverse", 1, str(adapter))
+        self._lora = LoRARequest("reverse", 1, str(weights)) if adapted else None
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """One completion per request, in their order."""

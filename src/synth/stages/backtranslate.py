@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from synth.errors import InputError
+from synth.errors import InputError, RunError
 from synth.models.protocols import Engine, Models, Request
 from synth.recipe import Recipe
 from synth.records import BadLine, Listener, Outcome, Progress, Segment, content_id, silent
@@ -157,7 +157,7 @@ def _generate(
     listen(
         Progress(STAGE, total - len(pending), total, "segment", f"loading {recipe.generate.engine}")
     )
-    engine = models.engine(recipe, run.adapter)
+    engine = models.engine(recipe, _weights(run, recipe))
     number = len(run.shards())
     done = total - len(pending)
     try:
@@ -169,6 +169,15 @@ def _generate(
             listen(Progress(STAGE, done, total, "segment"))
     finally:
         engine.close()
+
+
+def _weights(run: Run, recipe: Recipe) -> Path:
+    """The folder of what the recipe wants run."""
+    if recipe.generate.weights == "adapter":
+        return run.adapter
+    if run.done("merge") is None or not run.merged.is_dir():
+        raise RunError(f"{run.merged}: no merged model; run `synth finetune --merge` first")
+    return run.merged
 
 
 def _chunks(segments: Sequence[Segment], size: int) -> Iterator[Sequence[Segment]]:

@@ -4,14 +4,13 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from synth.models.protocols import Models
 from synth.prompt import Example, Prompt, Tokenizer
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
 from synth.stages.common import AdapterInfo, junk_pairs, prompt_of, split_pairs
-from synth.store.files import write_text
+from synth.store.files import replace_folder, write_text
 from synth.store.run import Run
 
 STAGE = "finetune"
@@ -83,7 +82,8 @@ def finetune(
         )  # fmt: skip
         info.write(part)
         run.forget(STAGE)
-        _replace(part, run.adapter)
+        replace_folder(part, run.adapter)
+        run.forget("merge")
         run.commit(STAGE, fingerprint, counts, started)
         shutil.rmtree(run.training, ignore_errors=True)
     return Outcome(STAGE, counts)
@@ -107,9 +107,3 @@ def examples(pairs: Sequence[Pair], recipe: Recipe, tokenizer: Tokenizer) -> lis
     if recipe.finetune.loss == "text":
         return [example.over_whole_text() for example in made]
     return made
-
-
-def _replace(new: Path, old: Path) -> None:
-    """Puts a finished folder in the place of the old one."""
-    shutil.rmtree(old, ignore_errors=True)
-    new.rename(old)

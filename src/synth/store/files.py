@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,3 +47,9 @@ def file_hash(path: Path) -> str:
     """Content hash of a file (blake2b, 64 bits)."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=8)).hexdigest()
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Puts a finished folder in the place of the old one."""
+    shutil.rmtree(old, ignore_errors=True)
+    new.rename(old)

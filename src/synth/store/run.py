@@ -47,6 +47,11 @@ class Run:
         return self.folder / "adapter"
 
     @property
+    def merged(self) -> Path:
+        """The base with the adapter folded in."""
+        return self.folder / "merged"
+
+    @property
     def training(self) -> Path:
         """What an unfinished training needs to go on."""
         return self.folder / "training"

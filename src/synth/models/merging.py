@@ -1,0 +1,82 @@
+"""Base + adapter -> one merged model, by the way that stays closest to what was trained.
+
+A 4-bit base can be merged in two ways: onto its own weights, dequantized to 16 bits (those that the
+adapter was trained against), or onto the original 16-bit ones. Which is nearer is measured.
+"""
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+
+from synth.models.loading import load_base, load_tokenizer, load_with_adapter
+from synth.models.naming import named
+from synth.models.protocols import Merge
+from synth.prompt import Example
+from synth.recipe import Recipe
+
+
+def merge_adapter(
+    recipe: Recipe, adapter: Path, examples: Sequence[Example], folder: Path
+) -> Merge:
+    """Writes the merged model and its tokenizer into `folder`.
+
+    Args:
+        recipe: Names the base, and how it was loaded for training.
+        adapter: The adapter's folder.
+        examples: Held-out examples on whose supervised positions logits are compared.
+        folder: Where the model goes, in the recipe's dtype.
+
+    Raises:
+        ModelError: When the base or the adapter cannot be loaded.
+    """
+    trained = load_with_adapter(recipe.model, adapter)
+    wanted = _logits(trained, examples)
+    del trained
+    ways = ["original base"]
+    if recipe.model.quantization != "none":
+        ways.insert(0, "dequantized base")
+    gaps: dict[str, float] = {}
+    for way in ways:
+        gc.collect()
+        gaps[way] = _gap(wanted, _logits(_merged(recipe, adapter, way), examples))
+    taken = min(gaps, key=lambda way: gaps[way])
+    model = _merged(recipe, adapter, taken)
+    model.save_pretrained(str(folder))
+    load_tokenizer(recipe.model).save_pretrained(str(folder))
+    return Merge({way: float(f"{gap:.3g}") for way, gap in gaps.items()}, taken)
+
+
+def _merged(recipe: Recipe, adapter: Path, way: str) -> Any:  # noqa: ANN401
+    if way == "original base":
+        base = load_base(recipe.model.model_copy(update={"quantization": "none"}))
+    else:
+        base = load_base(recipe.model).dequantize(dtype=getattr(torch, recipe.model.dtype))
+        # It is an ordinary model now, and must be saved as one.
+        base.config.quantization_config = None
+        del base.config.quantization_config
+        base.hf_quantizer, base.is_quantized, base.is_loaded_in_4bit = None, False, False
+    model = named(str(adapter), PeftModel.from_pretrained, base, str(adapter)).merge_and_unload()
+    model.eval()
+    model.config.use_cache = True
+    return model
+
+
+@torch.inference_mode()
+def _logits(model: Any, examples: Sequence[Example]) -> list[torch.Tensor]:  # noqa: ANN401
+    """(supervised tokens, vocabulary) for each example, in 32 bits on the CPU."""
+    found = []
+    for example in examples:
+        ids = torch.tensor([example.input_ids], device=model.device)
+        learnt = torch.tensor(example.labels[1:]) != -100
+        logits = model(input_ids=ids).logits[0, :-1]
+        found.append(logits[learnt.to(logits.device)].float().cpu())
+    return found
+
+
+def _gap(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> float:
+    """Largest difference of any logit."""
+    return max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
