@@ -32,6 +32,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "finish": "stop",
         "tokens": 6,
         "logprob": -0.3,
+        "wanted": "",
         "metadata": json.dumps({}),
     }
     return made | changes

@@ -63,23 +63,33 @@ class Prompt:
     Attributes:
         style: `plain` or `chat`.
         task: The sentence that says what to do.
+        control: Aspects that a line after the task sentence may name (see `text/control.py`).
     """
 
     style: str
     task: str
+    control: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:
         """Identity of the prompt, kept in the adapter's metadata."""
-        return content_id(self.style, *self._parts(None))
+        return content_id(self.style, *self._parts(None, ""), *self.control)
 
-    def render(self, response: str, tokenizer: Tokenizer, max_tokens: int) -> Rendered:
+    def render(
+        self, response: str, tokenizer: Tokenizer, max_tokens: int, wanted: str = ""
+    ) -> Rendered:
         """The prompt that asks for the instruction of `response`, of at most `max_tokens` tokens.
+
+        Args:
+            response: The text.
+            tokenizer: The base's.
+            max_tokens: What does not fit is cut from the middle of the response.
+            wanted: The control line, if any.
 
         Raises:
             RecipeError: When the template alone leaves no room for text.
         """
-        before, after = self._parts(tokenizer)
+        before, after = self._parts(tokenizer, wanted)
         head = _encode(before, tokenizer, template=True)
         if tokenizer.bos_token_id is not None and head[:1] != [tokenizer.bos_token_id]:
             head = [tokenizer.bos_token_id, *head]
@@ -99,7 +109,12 @@ class Prompt:
         return Rendered(head + body + tail, shortened)
 
     def example(
-        self, instruction: str, response: str, tokenizer: Tokenizer, max_tokens: int
+        self,
+        instruction: str,
+        response: str,
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        wanted: str = "",
     ) -> Example:
         """The training example of a pair: the generation prompt, then the instruction and one eos.
 
@@ -112,24 +127,25 @@ class Prompt:
                 "an instruction without a token, or a tokenizer without eos, teaches nothing"
             )
         target = [*target, tokenizer.eos_token_id]
-        rendered = self.render(response, tokenizer, max_tokens - len(target))
+        rendered = self.render(response, tokenizer, max_tokens - len(target), wanted)
         return Example(
             rendered.ids + target, [-100] * len(rendered.ids) + target, rendered.shortened
         )
 
-    def _parts(self, tokenizer: Tokenizer | None) -> tuple[str, str]:
+    def _parts(self, tokenizer: Tokenizer | None, wanted: str) -> tuple[str, str]:
         """What stands before and after the response."""
+        task = f"{self.task}\n{wanted}" if wanted else self.task
         if self.style == "plain":
-            return f"### Instruction:\n{self.task}\n\n### Input:\n", "\n\n### Response:\n"
+            return f"### Instruction:\n{task}\n\n### Input:\n", "\n\n### Response:\n"
         if tokenizer is None:
-            return self.task, ""
+            return task, ""
         if tokenizer.chat_template is None:
             raise RecipeError(
                 "prompt.style is chat, but the base's tokenizer has no chat template; name a base"
                 " that has one, or set prompt.style to plain"
             )
         mark = "\u241e"
-        turns = [{"role": "user", "content": f"{self.task}\n\n{mark}"}]
+        turns = [{"role": "user", "content": f"{task}\n\n{mark}"}]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         before, _, after = str(text).partition(mark)
         return before, after

@@ -6,10 +6,10 @@ Paths in a recipe are relative to the current folder; `bundled:` names what come
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from synth.errors import InputError, RecipeError
 from synth.settings import (
@@ -69,6 +69,13 @@ class Recipe(Section):
     """What is kept."""
     export: Export = Export()
     """What is published."""
+
+    @model_validator(mode="after")
+    def _control(self) -> Self:
+        unknown = sorted(set(self.generate.control) - set(self.prompt.control))
+        if unknown:
+            raise ValueError(f"generate.control names {unknown[0]}, which prompt.control lacks")
+        return self
 
     def to_yaml(self) -> str:
         """The resolved recipe, every default written out."""

@@ -45,6 +45,8 @@ class PromptSettings(Section):
     """`plain`: instruction, input and response headers; `chat`: the model's chat template."""
     task: str = TASK
     """The sentence that tells the model what to do."""
+    control: list[Literal["kind", "length", "style", "language"]] = Field(default_factory=list)
+    """Aspects of the instruction that a control line names: learnt from the pairs, then chosen."""
 
 
 class PairSource(Section):
@@ -234,6 +236,8 @@ class Generate(Section):
     """Tokens of one batch, padding included (engine `transformers`)."""
     shard: int = Field(1024, ge=1)
     """Segments of one shard, the most that a crash can lose."""
+    control: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Aspect -> value -> share of the instructions asked for; left out: as in the pairs."""
     vllm: dict[str, int | float | str | bool] = Field(default_factory=dict)
     """Further engine arguments of vLLM."""
 

@@ -42,8 +42,8 @@ def measure(recipe_name: str, sets: list[str], steps: int, evals: int) -> dict[s
     learn_all = recipe.model_copy(
         update={"finetune": recipe.finetune.model_copy(update={"loss": "completion"})}
     )
-    train = examples(split.train, recipe, tokenizer)
-    held_out = examples(split.held_out, learn_all, tokenizer)
+    train = examples(split.train, [""] * len(split.train), recipe, tokenizer)
+    held_out = examples(split.held_out, [""] * len(split.held_out), learn_all, tokenizer)
     stamps: list[float] = []
 
     def listen(_: Progress) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +16,7 @@ from synth.store.corpus import check_corpus, read_corpus
 from synth.store.files import file_hash, write_parquet, write_text
 from synth.store.run import Run
 from synth.tables.curation import CANDIDATE
+from synth.text.control import drawn, language, line
 from synth.text.segment import segments
 
 STAGE = "backtranslate"
@@ -44,7 +45,7 @@ def backtranslate(
     files = check_corpus(corpus)
     adapter = read_adapter(run.adapter, recipe, models)
     made_by = content_id(
-        STAGE, 1, adapter.fingerprint, adapter.base_identity, adapter.prompt_hash,
+        STAGE, 2, adapter.fingerprint, adapter.base_identity, adapter.prompt_hash,
         recipe.generate.model_copy(update={"shard": 1}).fingerprint(),
     )  # fmt: skip
     fingerprint = content_id(
@@ -61,7 +62,7 @@ def backtranslate(
     ready = _finished_ids(run)
     pending = [segment for segment in reading.segments if segment.id not in ready]
     if pending:
-        _generate(run, recipe, models, pending, len(reading.segments), listen)
+        _generate(run, recipe, models, adapter.control, pending, len(reading.segments), listen)
     counts = {
         "documents": reading.documents,
         "bad_lines": len(reading.bad_lines),
@@ -149,6 +150,7 @@ def _generate(
     run: Run,
     recipe: Recipe,
     models: Models,
+    learnt: Mapping[str, int],
     pending: Sequence[Segment],
     total: int,
     listen: Listener,
@@ -162,7 +164,7 @@ def _generate(
     done = total - len(pending)
     try:
         for chunk in _chunks(pending, recipe.generate.shard):
-            rows = _candidates(chunk, recipe, engine)
+            rows = _candidates(chunk, recipe, engine, learnt)
             write_parquet(run.shard(number), pl.DataFrame(rows, schema=CANDIDATE, orient="row"))
             number += 1
             done += len(chunk)
@@ -186,17 +188,16 @@ def _chunks(segments: Sequence[Segment], size: int) -> Iterator[Sequence[Segment
 
 
 def _candidates(
-    chunk: Sequence[Segment], recipe: Recipe, engine: Engine
+    chunk: Sequence[Segment], recipe: Recipe, engine: Engine, learnt: Mapping[str, int]
 ) -> list[tuple[object, ...]]:
     """Rows of `CANDIDATE`, one per segment; a skipped segment is not put to the engine."""
-    prompt = prompt_of(recipe)
+    prompt, room = prompt_of(recipe), recipe.generate.max_tokens
     asked = [segment for segment in chunk if not segment.skip]
+    seeds = {s.id: int(content_id(recipe.generate.seed, s.id), 16) for s in asked}
+    wanted = {s.id: _wanted(s, recipe, learnt, seeds[s.id]) for s in asked}
     requests = [
-        Request(
-            prompt.render(segment.text, engine.tokenizer, recipe.generate.max_tokens).ids,
-            int(content_id(recipe.generate.seed, segment.id), 16),
-        )
-        for segment in asked
+        Request(prompt.render(s.text, engine.tokenizer, room, wanted[s.id]).ids, seeds[s.id])
+        for s in asked
     ]
     answers = dict(zip((s.id for s in asked), engine.generate(requests), strict=True))
     rows: list[tuple[object, ...]] = []
@@ -214,7 +215,16 @@ def _candidates(
                 answer.finish if answer else None,
                 answer.tokens if answer else None,
                 answer.logprob if answer else None,
+                wanted.get(segment.id),
                 json.dumps(segment.metadata, ensure_ascii=False, sort_keys=True),
             )
         )
     return rows
+
+
+def _wanted(segment: Segment, recipe: Recipe, learnt: Mapping[str, int], seed: int) -> str:
+    """The control line of a segment: drawn, but for the language, which is the text's own."""
+    wanted = drawn(learnt, recipe.generate.control, seed)
+    if "language" in wanted and "language" not in recipe.generate.control:
+        wanted["language"] = language(segment.text)
+    return line(wanted)

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from synth.settings import Pairs
 from synth.store.files import write_json
 from synth.store.pairs import read_pairs
 from synth.tables.duplicates import near_any
+from synth.text.control import line, traits
 from synth.text.junk import NULL, junk
 
 _FILE = "synth.json"
@@ -24,7 +25,12 @@ _FILE = "synth.json"
 
 def prompt_of(recipe: Recipe) -> Prompt:
     """The recipe's prompt."""
-    return Prompt(recipe.prompt.style, recipe.prompt.task)
+    return Prompt(recipe.prompt.style, recipe.prompt.task, tuple(recipe.prompt.control))
+
+
+def wanted_of(instruction: str, recipe: Recipe) -> str:
+    """The control line of a pair with that instruction; empty when the recipe controls nothing."""
+    return line(traits(instruction, recipe.prompt.control))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,8 @@ class AdapterInfo:
     pairs_hash: str
     fingerprint: str
     losses: list[dict[str, float | None]]
+    control: dict[str, int] = field(default_factory=dict)
+    """Control line -> training pairs that had it."""
 
     def write(self, adapter: Path) -> None:
         """Writes the metadata into the adapter's folder."""

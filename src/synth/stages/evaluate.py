@@ -12,7 +12,7 @@ from synth.prompt import Example
 from synth.recipe import Recipe
 from synth.records import Completion, Listener, Outcome, Pair, Progress, content_id, silent
 from synth.settings import Evaluate
-from synth.stages.common import junk_pairs, prompt_of, read_adapter, split_pairs
+from synth.stages.common import junk_pairs, prompt_of, read_adapter, split_pairs, wanted_of
 from synth.store.files import write_json
 from synth.store.run import Run
 from synth.tables.rules import leaking
@@ -43,7 +43,8 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
         return Outcome(STAGE, done.counts, skipped=True)
     listen(Progress(STAGE, 0, 2, "model", "before"))
     judge = models.judge(recipe, run.adapter)
-    shown = [Pair("", text) for text in recipe.evaluate.passages]
+    # Nobody wrote an instruction for a passage: it is asked for one like the first pair's.
+    shown = [Pair(held_out[0].instruction, text) for text in recipe.evaluate.passages]
     try:
         judge.use_adapter(False)
         before, said_before = _measure(judge, recipe, held_out, shown)
@@ -54,6 +55,7 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
         judge.close()
     listen(Progress(STAGE, 2, 2, "model"))
     checks = _checks(before, after, recipe.evaluate)
+    references = [""] * len(shown) + [p.instruction for p in held_out]
     shown += held_out[: recipe.evaluate.samples]
     counts = {
         "held_out": len(held_out),
@@ -63,8 +65,8 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
         "after": after,
         "reference": _of_texts([pair.instruction for pair in held_out]),
         "samples": [
-            {"text": p.response, "reference": p.instruction, "before": b, "after": a}
-            for p, b, a in zip(shown, said_before, said_after, strict=False)
+            {"text": p.response, "reference": reference, "before": b, "after": a}
+            for p, reference, b, a in zip(shown, references, said_before, said_after, strict=False)
         ],
     }
     run.forget(STAGE)
@@ -103,7 +105,7 @@ def _measure(
 ) -> tuple[Metrics, list[str]]:
     """The metrics, and what is generated for the shown texts, then for the held-out ones."""
     pairs = [*shown, *held_out]
-    answers = _answers(judge, recipe, pairs)
+    answers = _answers(judge, recipe, pairs, pairs)
     said = [answer.text for answer in answers]
     mine, ours = answers[len(shown) :], said[len(shown) :]
     references = [pair.instruction for pair in held_out]
@@ -124,9 +126,15 @@ def _measure(
     return {name: round(value, 4) for name, value in found.items()}, said
 
 
-def _answers(judge: Judge, recipe: Recipe, pairs: Sequence[Pair]) -> list[Completion]:
+def _answers(
+    judge: Judge, recipe: Recipe, pairs: Sequence[Pair], like: Sequence[Pair]
+) -> list[Completion]:
+    """What is generated for the pairs' responses, asked for instructions like those of `like`."""
     prompt, limit = prompt_of(recipe), recipe.generate.max_tokens
-    prompts = [prompt.render(pair.response, judge.tokenizer, limit) for pair in pairs]
+    prompts = [
+        prompt.render(pair.response, judge.tokenizer, limit, wanted_of(other.instruction, recipe))
+        for pair, other in zip(pairs, like, strict=True)
+    ]
     return judge.generate([Request(rendered.ids, 0) for rendered in prompts])
 
 
@@ -167,13 +175,15 @@ def _likelihoods(judge: Judge, recipe: Recipe, held_out: Sequence[Pair]) -> Metr
 
 def _example(judge: Judge, recipe: Recipe, asked: Pair, text: Pair) -> Example:
     prompt, room = prompt_of(recipe), recipe.finetune.max_tokens
-    return prompt.example(asked.instruction, text.response, judge.tokenizer, room)
+    wanted = wanted_of(asked.instruction, recipe)
+    return prompt.example(asked.instruction, text.response, judge.tokenizer, room, wanted)
 
 
 def _null(judge: Judge, recipe: Recipe, held_out: Sequence[Pair], said: Sequence[str]) -> Metrics:
     """How well good texts are told from unusable ones, of which there are as many."""
     wrong = sum(_declines(text) for text in said)
-    junk = _answers(judge, recipe, junk_pairs(held_out, len(held_out), recipe.finetune.seed))
+    unusable = junk_pairs(held_out, len(held_out), recipe.finetune.seed)
+    junk = _answers(judge, recipe, unusable, held_out)
     right = sum(_declines(answer.text) for answer in junk)
     return {
         "declined": wrong / len(said),

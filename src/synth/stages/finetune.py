@@ -2,14 +2,15 @@
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from synth.models.protocols import Models
-from synth.prompt import Example, Prompt, Tokenizer
+from synth.prompt import Example, Tokenizer
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
-from synth.stages.common import AdapterInfo, junk_pairs, prompt_of, split_pairs
+from synth.stages.common import AdapterInfo, junk_pairs, prompt_of, split_pairs, wanted_of
 from synth.store.files import replace_folder, write_text
 from synth.store.run import Run
 
@@ -54,7 +55,9 @@ def finetune(
         "held_out": len(held_out),
         "dropped": split.dropped,
     }
-    learnt = examples([*train, *unusable], recipe, tokenizer)
+    # An unusable text is asked for what the pair it was made from was: only the text tells it.
+    wanted = [wanted_of(pair.instruction, recipe) for pair in (*train, *train[: len(unusable)])]
+    learnt = examples([*train, *unusable], wanted, recipe, tokenizer)
     if dry_run:
         plan = asdict(models.plan(recipe, learnt))
         shortened = sum(example.shortened for example in learnt)
@@ -64,7 +67,9 @@ def finetune(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         _ready_checkpoints(run, fingerprint)
-    measured = examples(held_out, recipe, tokenizer)
+    measured = examples(
+        held_out, [wanted_of(p.instruction, recipe) for p in held_out], recipe, tokenizer
+    )
     training = models.train(recipe, learnt, measured, part, run.training, listen)
     counts |= {
         "shortened": training.shortened,
@@ -78,7 +83,7 @@ def finetune(
         losses = [asdict(point) for point in training.losses]
         info = AdapterInfo(
             recipe.model.base, identity, prompt_of(recipe).hash, len(train), pairs_hash,
-            fingerprint, losses,
+            fingerprint, losses, dict(Counter(wanted[: len(train)])) if any(wanted) else {},
         )  # fmt: skip
         info.write(part)
         run.forget(STAGE)
@@ -97,12 +102,14 @@ def _ready_checkpoints(run: Run, fingerprint: str) -> None:
         write_text(stamp, fingerprint)
 
 
-def examples(pairs: Sequence[Pair], recipe: Recipe, tokenizer: Tokenizer) -> list[Example]:
-    """The training examples of the pairs, as the recipe's loss wants them."""
-    prompt: Prompt = prompt_of(recipe)
+def examples(
+    pairs: Sequence[Pair], wanted: Sequence[str], recipe: Recipe, tokenizer: Tokenizer
+) -> list[Example]:
+    """The training examples of the pairs, with their control lines, as the loss wants them."""
+    prompt, room = prompt_of(recipe), recipe.finetune.max_tokens
     made = [
-        prompt.example(pair.instruction, pair.response, tokenizer, recipe.finetune.max_tokens)
-        for pair in pairs
+        prompt.example(pair.instruction, pair.response, tokenizer, room, asked)
+        for pair, asked in zip(pairs, wanted, strict=True)
     ]
     if recipe.finetune.loss == "text":
         return [example.over_whole_text() for example in made]

@@ -6,7 +6,7 @@ import time
 from synth.models.protocols import Models
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Progress, content_id, silent
-from synth.stages.common import prompt_of, read_adapter, split_pairs
+from synth.stages.common import prompt_of, read_adapter, split_pairs, wanted_of
 from synth.store.files import replace_folder
 from synth.store.run import Run
 
@@ -31,7 +31,13 @@ def merge(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -
     listen(Progress(STAGE, note=f"merging into {recipe.model.base}"))
     tokenizer, prompt = models.tokenizer(recipe), prompt_of(recipe)
     examples = [
-        prompt.example(pair.instruction, pair.response, tokenizer, recipe.finetune.max_tokens)
+        prompt.example(
+            pair.instruction,
+            pair.response,
+            tokenizer,
+            recipe.finetune.max_tokens,
+            wanted_of(pair.instruction, recipe),
+        )
         for pair in split_pairs(recipe.pairs).held_out[:_COMPARED]
     ]
     part = run.merged.with_name("merged.part")

@@ -19,6 +19,7 @@ CANDIDATE = {
     "finish": pl.String,
     "tokens": pl.Int64,
     "logprob": pl.Float64,
+    "wanted": pl.String,
     "metadata": pl.String,
 }
 """Columns of a candidate; `metadata` is a JSON object; skipped segments lack what was generated."""
