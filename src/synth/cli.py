@@ -47,6 +47,15 @@ DryRunOption = Annotated[
 MergeOption = Annotated[
     bool, typer.Option("--merge", help="Fold the adapter into its base as well, into merged/.")
 ]
+PushOption = Annotated[
+    str | None,
+    typer.Option(
+        "--push-to-hub", metavar="OWNER/NAME", help="Send the adapter (or the merged model)."
+    ),
+]
+PublicOption = Annotated[
+    bool, typer.Option("--public", help="A repository made on the Hub is public, not private.")
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")
 ]
@@ -90,6 +99,8 @@ def finetune(
     set_: SetOption = None,
     dry_run: DryRunOption = False,
     merge: MergeOption = False,
+    push_to_hub: PushOption = None,
+    public: PublicOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Pairs -> adapter: teach the base model to work backwards."""
@@ -101,6 +112,19 @@ def finetune(
         outcomes = [stage(session.run, session.recipe, models, session.listen, dry_run=dry_run)]
         if merge and models.main and not dry_run:
             outcomes.append(fold(session.run, session.recipe, models, session.listen))
+        if push_to_hub and models.main and not dry_run:
+            from synth.stages.push import push
+
+            sent = push(
+                session.run,
+                session.recipe,
+                models,
+                push_to_hub,
+                session.listen,
+                merged=merge,
+                public=public,
+            )
+            outcomes.append(sent)
         _tell(outcomes, session, as_json)
 
 

@@ -7,6 +7,7 @@ SynthError
 ├── ModelError       a model that cannot be loaded, or an engine that is missing or fails
 ├── TrainingError    a training run that would teach nothing
 ├── NoGoError        an adapter that the report card advises against
+├── HubError         a Hub that cannot be reached, or refuses
 └── RunError         a run folder that lacks what a stage needs
 """
 
@@ -37,6 +38,10 @@ class TrainingError(SynthError):
 
 class NoGoError(SynthError):
     """An adapter that the report card advises against."""
+
+
+class HubError(SynthError):
+    """A Hub that cannot be reached, or refuses."""
 
 
 class RunError(SynthError):
