@@ -119,3 +119,11 @@ def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> Path:
     """Writes a jsonl file."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
+
+
+def lesson_prompt(instruction: str) -> str:
+    """The instruction in the wrapper of the lesson's dataset."""
+    return (
+        "Below is an instruction that describes a task. Write a response that appropriately"
+        f" completes the request.\n\n### Instruction:\n{instruction}\n\n### Response:\n"
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from synth.cli import _safe
+from synth.cli.drawing import safe
 from tests.conftest import write_jsonl
 
 
@@ -139,7 +139,7 @@ def test_the_whole_way_by_commands(tiny_files: Path, tiny_run: Path, tmp_path: P
 
 
 def test_text_cannot_command_the_terminal() -> None:
-    assert _safe("a\x1b[2Jb\u202ec\x07d\ne") == "a\ufffd[2Jb\ufffdc\ufffdd\ne"
+    assert safe("a\x1b[2Jb\u202ec\x07d\ne") == "a\ufffd[2Jb\ufffdc\ufffdd\ne"
 
 
 def test_the_environment_has_no_effect_on_where_runs_lie(in_tmp: Path) -> None:

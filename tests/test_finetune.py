@@ -96,6 +96,13 @@ def test_an_example_without_a_supervised_token_stops_the_run(
         )
 
 
+def test_a_tracker_that_is_not_there_is_a_named_error(tiny_files: Path, tmp_path: Path) -> None:
+    for name, message in (("nonsense", "nonsense is not supported"), ("tensorboard", "install the")):
+        recipe = recipe_of(tiny_files, f"finetune.report_to=[{name}]")
+        with pytest.raises(TrainingError, match=message):
+            finetune(Run(tmp_path / name), recipe, LocalModels())
+
+
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(tiny_files: Path, tmp_path: Path) -> None:
     args = ["--recipe", str(tiny_files / "recipe.yaml"), "--run", str(tmp_path / "run"), "--json"]
     command = [sys.executable, "-m", "synth", "finetune", "--dry-run", *args]

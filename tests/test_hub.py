@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conftest import PAIRS, lesson_prompt, write_jsonl
 from tests.hub_server import TOKEN, Fault, Hub, running
 
 
@@ -29,6 +30,13 @@ def folder(tiny_run: Path, tmp_path: Path) -> Path:
 def push(
     hub: Hub, folder: Path, files: Path, *args: str, token: str = TOKEN
 ) -> subprocess.CompletedProcess[str]:
+    """`synth finetune --push-to-hub me/reverse` of the tiny recipe."""
+    return finetune(hub, folder, "--recipe", str(files / "recipe.yaml"), *args, token=token)
+
+
+def finetune(
+    hub: Hub, folder: Path, *args: str, token: str = TOKEN
+) -> subprocess.CompletedProcess[str]:
     """`synth finetune --push-to-hub me/reverse` in a process that knows only this Hub."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
@@ -41,7 +49,7 @@ def push(
         "NO_PROXY": "*",
     }
     command = [sys.executable, "-m", "synth", "finetune", "--push-to-hub", "me/reverse", "--json"]
-    command += ["--recipe", str(files / "recipe.yaml"), "--run", "run", *args]
+    command += ["--run", "run", *args]
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -137,3 +145,32 @@ def test_a_hub_that_is_down_is_one_line_and_the_same_command_goes_on(
     hub.faults.clear()
     assert commits_of(push(hub, folder, tiny_files)) == hub.head
     assert len(hub.commits) == 1
+
+
+def test_the_lesson_on_a_small_base_goes_the_whole_way(
+    hub: Hub, tiny_base: Path, tmp_path: Path
+) -> None:
+    rows = [
+        {"prompt": lesson_prompt(p["instruction"]), "response": p["response"], "source": source}
+        for p in PAIRS
+        for source in ("dolly_hhrlhf", "cot_gsm8k")
+    ]
+    write_jsonl(tmp_path / "pairs.jsonl", rows)
+    sets = [
+        f"model.base={tiny_base}", "model.tokenizer=null", "pairs.sources.0.dataset=null",
+        "pairs.sources.0.path=pairs.jsonl", "pairs.held_out=4", "finetune.steps=2",
+        "finetune.max_tokens=512", "finetune.eval_every=1",
+    ]  # fmt: skip
+    args = ["--recipe", "mistral-7b-lesson", "--merge"]
+    result = finetune(hub, tmp_path, *args, *(x for s in sets for x in ("--set", s)))
+    assert result.returncode == 0, result.stderr
+    stages = json.loads(result.stdout)["stages"]
+    assert stages["finetune"]["dropped"]["filtered"] == len(PAIRS)
+    assert set(stages["merge"]["largest_logit_gap"]) == {"dequantized base", "original base"}
+    assert stages["push"]["commit"] == hub.head
+    card = hub.files["README.md"].decode()
+    assert yaml.safe_load(card.split("---")[1])["library_name"] == "transformers"
+    assert "merged onto the" in card
+    config = json.loads(hub.files["config.json"])
+    assert "quantization_config" not in config
+    assert config["dtype"] == "bfloat16"

@@ -13,6 +13,7 @@ from accelerate import PartialState
 from datasets import Dataset
 from safetensors import SafetensorError
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers.integrations import get_reporting_integration_callbacks
 from trl import SFTConfig, SFTTrainer
 
 from synth.errors import RunError, TrainingError
@@ -100,6 +101,7 @@ def train_adapter(
     callbacks: list[TrainerCallback] = [Watch(listen)]
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))
+    _check_trackers(recipe.finetune.report_to)
     trainer = SFTTrainer(
         model=load_base(recipe.model),
         args=config,
@@ -145,6 +147,17 @@ def _check(train: Sequence[Example], held_out: Sequence[Example]) -> None:
                 f"example {number} has no token to learn: its instruction is cut off or empty;"
                 " look at the pairs and finetune.max_tokens"
             )
+
+
+def _check_trackers(names: list[str]) -> None:
+    """Whether the trackers can be reported to, before the base is loaded."""
+    try:
+        for callback in get_reporting_integration_callbacks(names):
+            callback()
+    except (ValueError, RuntimeError, ImportError) as error:
+        raise TrainingError(
+            f"finetune.report_to {names}: {error!s:.160}; install the tracker or leave it out"
+        ) from error
 
 
 def _is_full(error: Exception) -> bool:

@@ -1,0 +1,175 @@
+"""Command line -> stages: composes the parts, draws and prints; the only room that speaks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synth import __version__
+from synth.cli.options import (
+    CorpusArgument,
+    DryRunOption,
+    ForceOption,
+    JsonOption,
+    MergeOption,
+    PublicOption,
+    PushOption,
+    RecipeOption,
+    RunOption,
+    SetOption,
+    StrictOption,
+)
+from synth.cli.session import local_models, session_of
+from synth.cli.show import show_pairs, tell
+
+app = typer.Typer(
+    help="Bootstrap instruction datasets from text nobody labelled,"
+    " by teaching a model to work backwards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Entry point of the `synth` command."""
+    app()
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"synth {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def finetune(
+    recipe: RecipeOption = "nano",
+    run: RunOption = None,
+    set_: SetOption = None,
+    dry_run: DryRunOption = False,
+    merge: MergeOption = False,
+    push_to_hub: PushOption = None,
+    public: PublicOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Pairs -> adapter: teach the base model to work backwards."""
+    with session_of(recipe, run, set_, writes=not dry_run) as session:
+        from synth.stages.finetune import finetune as stage
+        from synth.stages.merge import merge as fold
+
+        models = local_models()
+        outcomes = [stage(session.run, session.recipe, models, session.listen, dry_run=dry_run)]
+        if merge and models.main and not dry_run:
+            outcomes.append(fold(session.run, session.recipe, models, session.listen))
+        if push_to_hub and models.main and not dry_run:
+            from synth.stages.push import push
+
+            sent = push(
+                session.run,
+                session.recipe,
+                models,
+                push_to_hub,
+                session.listen,
+                merged=merge,
+                public=public,
+            )
+            outcomes.append(sent)
+        tell(outcomes, session, as_json)
+
+
+@app.command()
+def evaluate(
+    recipe: RecipeOption = "nano",
+    run: RunOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Adapter + held-out pairs -> a report card, before against after."""
+    with session_of(recipe, run, set_) as session:
+        from synth.stages.evaluate import evaluate as stage
+
+        tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
+
+
+@app.command()
+def backtranslate(
+    corpus: CorpusArgument,
+    recipe: RecipeOption = "nano",
+    run: RunOption = None,
+    set_: SetOption = None,
+    strict: StrictOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Corpus + adapter -> candidates: an instruction for every segment."""
+    with session_of(recipe, run, set_) as session:
+        from synth.stages.backtranslate import backtranslate as stage
+
+        outcome = stage(
+            session.run, session.recipe, local_models(), corpus, session.listen, strict=strict
+        )
+        tell([outcome], session, as_json)
+
+
+@app.command()
+def curate(
+    recipe: RecipeOption = "nano",
+    run: RunOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Candidates -> curated + rejected, each with its reason, + ledger."""
+    with session_of(recipe, run, set_) as session:
+        from synth.stages.curate import curate as stage
+
+        tell([stage(session.run, session.recipe, session.listen)], session, as_json)
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Option("--to", help="Folder of the dataset.")],
+    recipe: RecipeOption = "nano",
+    run: RunOption = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Curated -> a dataset folder; curates first if nobody has."""
+    with session_of(recipe, run, set_) as session:
+        from synth.stages.curate import curate as sort
+        from synth.stages.export import export as stage
+
+        outcomes = [sort(session.run, session.recipe, session.listen)]
+        outcomes.append(stage(session.run, session.recipe, to, session.listen))
+        tell(outcomes, session, as_json)
+
+
+@app.command()
+def run(
+    corpus: CorpusArgument,
+    recipe: RecipeOption = "nano",
+    run: RunOption = None,
+    set_: SetOption = None,
+    strict: StrictOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """All of it in order; what is done and unchanged is skipped."""
+    with session_of(recipe, run, set_) as session:
+        from synth.stages.run import run_all
+
+        outcomes = run_all(
+            session.run,
+            session.recipe,
+            local_models(),
+            corpus,
+            session.listen,
+            strict=strict,
+            force=force,
+        )
+        tell(outcomes, session, as_json)
+        if not as_json:
+            show_pairs(session.run)
+            typer.echo(f"\nThe dataset lies in {session.run.dataset}")

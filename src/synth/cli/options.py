@@ -1,0 +1,37 @@
+"""What commands take: the options and arguments that several share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or a YAML file.")]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="Run folder.  [default: runs/<recipe name>]")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="section.key=value of the recipe; repeatable.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine's summary.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad corpus line.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what it will take; load and write nothing.")
+]
+MergeOption = Annotated[
+    bool, typer.Option("--merge", help="Fold the adapter into its base as well, into merged/.")
+]
+PushOption = Annotated[
+    str | None,
+    typer.Option(
+        "--push-to-hub", metavar="OWNER/NAME", help="Send the adapter (or the merged model)."
+    ),
+]
+PublicOption = Annotated[
+    bool, typer.Option("--public", help="A repository made on the Hub is public, not private.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Go on although the report card says no-go.")
+]
+CorpusArgument = Annotated[
+    list[str], typer.Argument(help="Corpus files (.jsonl).", metavar="CORPUS...")
+]

@@ -1,0 +1,137 @@
+"""Results, to stdout: tables for people, one JSON object for machines."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from synth.cli.drawing import safe
+from synth.cli.session import Session, is_main
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from synth.records import Outcome
+    from synth.store.run import Run
+
+_PAIRS_SHOWN = 10
+
+
+def tell(outcomes: Iterable["Outcome"], session: Session, as_json: bool) -> None:
+    """Prints what each stage did as it is done; as JSON, all of it in one object at the end."""
+    if not is_main():
+        return
+    if as_json:
+        stages = {o.stage: {"skipped": o.skipped, **o.counts} for o in outcomes}
+        session.wipe()
+        typer.echo(
+            json.dumps({"run": str(session.run.folder), "stages": stages}, ensure_ascii=False)
+        )
+        return
+    for outcome in outcomes:
+        session.wipe()
+        show = {"evaluate": _show_evaluation, "curate": _show_ledger}.get(
+            outcome.stage, _show_counts
+        )
+        show(outcome)
+
+
+def _show_counts(outcome: "Outcome") -> None:
+    state = "planned" if outcome.planned else "unchanged" if outcome.skipped else "done"
+    typer.echo(f"{outcome.stage}: {state}: {safe(_facts(outcome.counts))}")
+
+
+def _facts(counts: dict[str, Any]) -> str:
+    """Counts in words; what they are made of stands in brackets."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} ({_facts(value)})"
+        if isinstance(value, dict)
+        else f"{key.replace('_', ' ')} {value}"
+        for key, value in counts.items()
+        if value != {}
+    )
+
+
+def _show_evaluation(outcome: "Outcome") -> None:
+    counts = outcome.counts
+    columns = ("before", "after", "reference")
+    names = list(dict.fromkeys(name for column in columns for name in counts[column]))
+    rows = [
+        (
+            name.replace("_", " "),
+            *(f"{counts[c][name]:g}" if name in counts[c] else "" for c in columns),
+        )
+        for name in names
+    ]
+    _table(f"Report card: {counts['held_out']} held-out pairs", ("", *columns), rows)
+    samples = [(s["text"], s["before"], s["after"], s["reference"]) for s in counts["samples"]]
+    _table("Before and after", ("text", *columns), samples, lined=True)
+    for name, check in counts["checks"].items():
+        bound = (
+            f"at least {check['at_least']}"
+            if "at_least" in check
+            else f"at most {check['at_most']}"
+        )
+        state = "passed" if check["passed"] else "FAILED"
+        typer.echo(f"  {state}  {name.replace('_', ' ')} {check['value']:g} ({bound})")
+    verdict = "go" if counts["go"] else "NO-GO: not fit to generate with"
+    state = "unchanged" if outcome.skipped else "done"
+    typer.echo(f"evaluate: {state}: {verdict}")
+
+
+def _show_ledger(outcome: "Outcome") -> None:
+    counts = outcome.counts
+    segments = counts["segments"]
+    rows = [
+        (bucket, f"{n}", f"{n / max(1, segments):.1%}") for bucket, n in counts["buckets"].items()
+    ]
+    rows.append(("all segments", f"{segments}", "100.0%"))
+    title = f"Ledger: {counts['documents']} documents, {counts['bad_lines']} bad lines"
+    if counts["repeated_documents"]:
+        title += f", {counts['repeated_documents']} repeated documents"
+    _table(title, ("bucket", "segments", "share"), rows)
+
+
+def show_pairs(run: "Run") -> None:
+    """Ten pairs, evenly spaced over the kept rows."""
+    import polars as pl
+
+    rows = pl.read_parquet(run.curated, columns=["instruction", "text"])
+    step = max(1, rows.height // _PAIRS_SHOWN)
+    shown = rows.gather_every(step).head(_PAIRS_SHOWN)
+    title = f"{shown.height} of {rows.height} pairs"
+    _table(
+        title, ("instruction (generated)", "response (from the corpus)"), list(shown.iter_rows())
+    )
+
+
+def _table(
+    title: str,
+    columns: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    *,
+    lined: bool = False,
+) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, box=box.SIMPLE, title_justify="left", show_lines=lined)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(safe(_short(cell))) for cell in row))
+    _console().print(table)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=120)
+
+
+def _short(text: str, limit: int = 280) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
