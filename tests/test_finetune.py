@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from synth.errors import TrainingError
 from synth.models.local import LocalModels
-from synth.models.training import train_adapter
+from synth.models.training import _is_full, train_adapter
 from synth.models.watch import last_whole_checkpoint
 from synth.prompt import Example
 from synth.recipe import Recipe, load_recipe
@@ -97,7 +98,10 @@ def test_an_example_without_a_supervised_token_stops_the_run(
 
 
 def test_a_tracker_that_is_not_there_is_a_named_error(tiny_files: Path, tmp_path: Path) -> None:
-    for name, message in (("nonsense", "nonsense is not supported"), ("tensorboard", "install the")):
+    for name, message in (
+        ("nonsense", "nonsense is not supported"),
+        ("tensorboard", "install the"),
+    ):
         recipe = recipe_of(tiny_files, f"finetune.report_to=[{name}]")
         with pytest.raises(TrainingError, match=message):
             finetune(Run(tmp_path / name), recipe, LocalModels())
@@ -136,3 +140,14 @@ def test_two_processes_train_one_adapter(tiny_files: Path, tmp_path: Path) -> No
     last = [next(p["held_out"] for p in reversed(ls) if p["held_out"]) for ls in (together, single)]
     assert last[0] == pytest.approx(last[1], rel=0.02)
     assert (run.adapter / WEIGHTS).is_file()
+
+
+def test_a_full_disk_is_told_by_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _is_full(OSError(28, "No space left on device"), tmp_path)
+    vague = RuntimeError("unexpected pos 1459264 vs 1459152")  # what torch says of a full disk
+    assert not _is_full(vague, tmp_path)
+    usage = shutil.disk_usage(tmp_path)._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    assert _is_full(vague, tmp_path)

@@ -1,5 +1,6 @@
 """What a command works in: recipe, locked run folder, progress; errors as one line."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -38,6 +39,8 @@ def session_of(
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    # At import it reports that a faster 4-bit kernel for the CPU is not installed.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         from synth.recipe import load_recipe
         from synth.store.run import Run

@@ -5,6 +5,7 @@ numbers and optimizer state: the curve and the weights are those of an undisturb
 """
 
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from synth.models.watch import Watch, last_whole_checkpoint, loss_points
 from synth.prompt import Example
 from synth.recipe import Recipe
 from synth.records import Listener
+
+_FULL = 1 << 20  # bytes free below which a failed write is the disk's fault
 
 
 def trainer_config(recipe: Recipe, checkpoints: Path) -> SFTConfig:
@@ -118,7 +121,7 @@ def train_adapter(
         if trainer.is_world_process_zero():
             trainer.model.save_pretrained(str(folder))
     except (OSError, SafetensorError, RuntimeError) as error:
-        if not _is_full(error):
+        if not _is_full(error, checkpoints):
             raise
         raise RunError(
             f"{checkpoints}: the disk is full; free space, and the same command goes on from"
@@ -160,10 +163,10 @@ def _check_trackers(names: list[str]) -> None:
         ) from error
 
 
-def _is_full(error: Exception) -> bool:
-    """Whether it is the disk: each library says it in words of its own."""
-    text = str(error).lower()
-    return "no space left" in text or "os error 28" in text or "file write failed" in text
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Whether it is the disk. Half of the libraries do not say so; what they left behind does."""
+    told = "no space left" in str(error).lower()
+    return told or shutil.disk_usage(folder).free < _FULL
 
 
 def _dataset(examples: Sequence[Example]) -> Dataset:
