@@ -255,8 +255,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--read", type=float, default=11e6, help="tokens of the reading")
-    parser.add_argument("--teach", type=float, default=6e6, help="tokens of the teaching")
+    parser.add_argument("--read", type=float, default=12e6, help="tokens of the reading")
+    parser.add_argument("--teach", type=float, default=8e6, help="tokens of the teaching")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--mlp", type=int, default=640)
@@ -279,7 +279,7 @@ def main() -> None:
     print(f"{parameters:,} parameters", flush=True)
     lessons = (
         Lesson("read", args.read, 0.02, READING, 0.2, 0.55, answers_only=False),
-        Lesson("teach", args.teach, 0.01, TEACHING, 0.0, 0.65, answers_only=True),
+        Lesson("teach", args.teach, 0.01, TEACHING, 0.0, 0.7, answers_only=True),
     )
     losses = {
         lesson.name: round(study(model, tokenizer, lesson, args.out), 4)
