@@ -1,7 +1,8 @@
 """Command line -> stages: composes the parts, draws and prints; the only room that speaks."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +22,9 @@ from synth.cli.options import (
 )
 from synth.cli.session import local_models, session_of
 from synth.cli.show import show_pairs, tell
+
+if TYPE_CHECKING:
+    from synth.records import Outcome
 
 app = typer.Typer(
     help="Bootstrap instruction datasets from text nobody labelled,"
@@ -60,25 +64,20 @@ def finetune(
     with session_of(recipe, run, set_, writes=not dry_run) as session:
         from synth.stages.finetune import finetune as stage
         from synth.stages.merge import merge as fold
+        from synth.stages.push import push
 
-        models = local_models()
-        outcomes = [stage(session.run, session.recipe, models, session.listen, dry_run=dry_run)]
-        if merge and models.main and not dry_run:
-            outcomes.append(fold(session.run, session.recipe, models, session.listen))
-        if push_to_hub and models.main and not dry_run:
-            from synth.stages.push import push
+        where, models = (session.run, session.recipe), local_models()
 
-            sent = push(
-                session.run,
-                session.recipe,
-                models,
-                push_to_hub,
-                session.listen,
-                merged=merge,
-                public=public,
-            )
-            outcomes.append(sent)
-        tell(outcomes, session, as_json)
+        def outcomes() -> Iterator["Outcome"]:
+            yield stage(*where, models, session.listen, dry_run=dry_run)
+            if dry_run or not models.main:
+                return
+            if merge:
+                yield fold(*where, models, session.listen)
+            if push_to_hub:
+                yield push(*where, models, push_to_hub, session.listen, merged=merge, public=public)
+
+        tell(outcomes(), session, as_json)
 
 
 @app.command()

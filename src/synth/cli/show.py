@@ -22,6 +22,8 @@ _PAIRS_SHOWN = 10
 def tell(outcomes: Iterable["Outcome"], session: Session, as_json: bool) -> None:
     """Prints what each stage did as it is done; as JSON, all of it in one object at the end."""
     if not is_main():
+        for _ in outcomes:  # a process beside the first works, and says nothing
+            pass
         return
     if as_json:
         stages = {o.stage: {"skipped": o.skipped, **o.counts} for o in outcomes}
