@@ -1,7 +1,7 @@
 """data/sample/pairs.jsonl -> the same with its made pairs made again; those written by hand stay.
 
-Made pairs are the grammar's (`source` is `made`), and those by hand about something else and
-partly in other words (`varied`).
+Made pairs are the grammar's (`source` is `made`), and those by hand about something else
+(`renamed`).
 
 python recipes/nano/pairs.py
 """
@@ -16,8 +16,8 @@ from variation import Variations
 
 FILE = Path(__file__).parents[2] / "data" / "sample" / "pairs.jsonl"
 SEED = 77
-MADE = 700
-VARIED = 700
+MADE = 800
+RENAMED = 600
 
 
 def main() -> None:
@@ -28,14 +28,12 @@ def main() -> None:
     made = list(itertools.islice(composer.examples(), MADE))
     examples = [by_hand_example(row) for row in by_hand]
     variations = Variations(composer, examples)
-    varied = [
-        variations.varied(example)
-        for example in itertools.islice(itertools.cycle(examples), VARIED)
-    ]
-    rows = [_row(e, "made") for e in made] + [_row(e, "varied") for e in varied] + by_hand
+    told = ((e, variations.renamed(e)) for e in itertools.cycle(examples))
+    renamed = list(itertools.islice((new for old, new in told if new != old), RENAMED))
+    rows = [_row(e, "made") for e in made] + [_row(e, "renamed") for e in renamed] + by_hand
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
     FILE.write_text("".join(lines), encoding="utf-8")
-    print(f"{len(made)} made, {len(varied)} varied, {len(by_hand)} by hand")
+    print(f"{len(made)} made, {len(renamed)} renamed, {len(by_hand)} by hand")
 
 
 def _row(example: Example, source: str) -> dict[str, str]:

@@ -4,13 +4,12 @@ import itertools
 import json
 import random
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from grammar import SMALL_WORDS, Composer, Example
-from variation import Variations, stem_of
+from grammar import Composer, Example
+from variation import Variations
 
 _LONGER = (
     "Continue the input.",
@@ -28,7 +27,6 @@ _FIRST_SENTENCE = (
     "Summarize the input in one sentence.",
     "Say in one sentence what the input says.",
 )
-_TASKS = ("answer", "longer", "again", "gist", "about", "kind", "keywords")
 _ABOUT = ("What is the input about?", "Name the subject of the input.")
 _KIND = ("What kind of text is the input?", "Say what kind of text this is.")
 _KINDS = {
@@ -43,10 +41,9 @@ _KINDS = {
     "person": "It is a biography.",
     "proscons": "It is a review.",
 }
-_KEYWORDS = ("List the keywords of the input.", "Which words return most often in the input?")
-# Shares of the tasks (answer, go on, say again, sum up, name the subject, the kind, the keywords).
-READING = (34, 8, 4, 2, 42, 10, 0)
-TEACHING = (5, 4, 2, 2, 48, 14, 25)
+# Shares of the tasks (answer, go on, say again, sum up, name the subject, name the kind).
+READING = (70, 12, 5, 3, 8, 2)
+TEACHING = (12, 10, 6, 4, 50, 18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ def by_hand_example(row: dict[str, str]) -> Example:
 def _text(example: Example, rng: random.Random, tasks: tuple[int, ...]) -> Text:
     sentences = re.split(r"(?<=[.:?!]) |\n", example.response)
     half = (len(sentences) + 1) // 2
-    task = rng.choices(_TASKS, tasks)[0]
+    task = rng.choices(("answer", "longer", "again", "gist", "about", "kind"), tasks)[0]
     if task == "answer" or (task == "longer" and half == len(sentences)):
         prompt = f"### Instruction:\n{example.instruction}\n\n### Response:\n"
         return Text(prompt, example.response)
@@ -108,20 +105,6 @@ def _text(example: Example, rng: random.Random, tasks: tuple[int, ...]) -> Text:
         "gist": (_FIRST_SENTENCE, whole, sentences[0]),
         "about": (_ABOUT, whole, f"It is about {' and '.join(example.subjects)}."),
         "kind": (_KIND, whole, _KINDS[example.kind]),
-        "keywords": (_KEYWORDS, whole, _keywords(example)),
     }[task]
     prompt = f"### Instruction:\n{rng.choice(question)}\n\n### Input:\n{text}\n\n### Response:\n"
     return Text(prompt, answer)
-
-
-def _keywords(example: Example) -> str:
-    """The longer words that return, most frequent first, each in the form that stands first."""
-    counts: Counter[str] = Counter()
-    forms: dict[str, str] = {}
-    for word in re.findall(r"[a-z]{4,}", example.response.lower()):
-        if word not in SMALL_WORDS:
-            stem = stem_of(word)[0]
-            counts[stem] += 1
-            forms.setdefault(stem, word)
-    found = [forms[stem] for stem, count in counts.most_common(4) if count > 1]
-    return f"{', '.join(found or example.subjects)}."

@@ -27,10 +27,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
 
-from texts import READING, TEACHING, Text, passages, texts
+from texts import READING, TEACHING, Text, texts
 
 SEED = 20231116
-VOCABULARY = 6144
+VOCABULARY = 3072
 CONTEXT = 2048
 LONGEST = 1024  # tokens of a training sequence
 TOKENS_PER_TEXT = 150  # about
@@ -81,9 +81,8 @@ def make_tokenizer(count: int) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    made = (t.prompt + t.answer for t in itertools.islice(texts(SEED, READING, hand=0.0), count))
-    written = (f"{p.instruction}\n{p.response}" for p in passages())
-    bpe.train_from_iterator(itertools.chain(made, *itertools.tee(written, 4)), trainer)
+    sample = itertools.islice(texts(SEED, READING), count)
+    bpe.train_from_iterator((text.prompt + text.answer for text in sample), trainer)
     bpe.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B", special_tokens=[(BOS, bpe.token_to_id(BOS))]
     )
@@ -154,7 +153,7 @@ class Muon:
 
 
 Row = tuple[list[int], int]
-"""Token ids of a text, and how many of them come before its answer."""
+"""Token ids of a text, and how many of them come before what is learnt."""
 
 
 def rows(lesson: Lesson, tokenizer: PreTrainedTokenizerFast) -> Iterator[Row]:
@@ -170,7 +169,7 @@ def rows(lesson: Lesson, tokenizer: PreTrainedTokenizerFast) -> Iterator[Row]:
         before = tokenizer(prompt)["input_ids"]
         answer = tokenizer(text.answer, add_special_tokens=False)["input_ids"]
         ids = [*before, *answer, tokenizer.eos_token_id][:LONGEST]
-        yield ids, min(len(before), LONGEST - 1)
+        yield ids, len(before) if lesson.answers_only else 1
 
 
 def batches(lesson: Lesson, tokenizer: PreTrainedTokenizerFast) -> Iterator[list[Row]]:
@@ -188,22 +187,22 @@ def batches(lesson: Lesson, tokenizer: PreTrainedTokenizerFast) -> Iterator[list
 
 
 def loss_of(model: MistralForCausalLM, batch: list[Row], lesson: Lesson) -> torch.Tensor:
-    """Mean loss over the batch's tokens (reading) plus that over its answers, text by text."""
+    """Mean loss over the batch's tokens or, when answers are taught, over its answers."""
     length = max(len(ids) for ids, _ in batch)
     inputs = torch.zeros(len(batch), length, dtype=torch.long)
-    read = torch.zeros(len(batch), length, dtype=torch.bool)
-    shares = torch.zeros(len(batch), length)
+    learnt = torch.zeros(len(batch), length, dtype=torch.bool)
     for i, (ids, before) in enumerate(batch):
         inputs[i, : len(ids)] = torch.tensor(ids)
-        read[i, before if lesson.answers_only else 1 : len(ids)] = True
-        shares[i, before : len(ids)] = 1 / (len(ids) - before) / len(batch)
-    read, shares, targets = read[:, 1:], shares[:, 1:], inputs[:, 1:]
+        learnt[i, before : len(ids)] = True
     with torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported()):
-        states = model.model(input_ids=inputs).last_hidden_state[:, :-1][read]
-        logits = model.lm_head(states)
-    losses = torch.nn.functional.cross_entropy(logits.float(), targets[read], reduction="none")
-    answers = (losses * shares[read]).sum()
-    return answers if lesson.answers_only else losses.mean() + answers
+        states = model.model(input_ids=inputs).last_hidden_state[:, :-1][learnt[:, 1:]]
+        logits = model.lm_head(states).float()
+    targets = inputs[:, 1:][learnt[:, 1:]]
+    losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+    if not lesson.answers_only:
+        return losses.mean()
+    weights = (1 / learnt.sum(1, keepdim=True)).expand(-1, length)[:, 1:][learnt[:, 1:]]
+    return (losses * weights).sum() / len(batch)
 
 
 def study(
@@ -255,8 +254,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--read", type=float, default=12e6, help="tokens of the reading")
-    parser.add_argument("--teach", type=float, default=8e6, help="tokens of the teaching")
+    parser.add_argument("--read", type=float, default=11e6, help="tokens of the reading")
+    parser.add_argument("--teach", type=float, default=6e6, help="tokens of the teaching")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--mlp", type=int, default=640)
@@ -272,13 +271,13 @@ def main() -> None:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(args.start)
         model = MistralForCausalLM.from_pretrained(args.start, dtype=torch.float32)
     else:
-        tokenizer = make_tokenizer(10_000)
+        tokenizer = make_tokenizer(30_000)
         eos, bos = tokenizer.eos_token_id, tokenizer.bos_token_id
         model = make_model(args.layers, args.hidden, args.mlp, eos, bos)
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{parameters:,} parameters", flush=True)
     lessons = (
-        Lesson("read", args.read, 0.02, READING, 0.2, 0.55, answers_only=False),
+        Lesson("read", args.read, 0.02, READING, 0.5, 0.4, answers_only=False),
         Lesson("teach", args.teach, 0.01, TEACHING, 0.0, 0.7, answers_only=True),
     )
     losses = {
