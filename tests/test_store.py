@@ -76,7 +76,7 @@ def test_the_resolved_recipe_is_kept(tmp_path: Path) -> None:
 
 def candidates(texts: list[str], licence: str = "MIT") -> pl.DataFrame:
     rows = [
-        (f"s{i}", f"d{i}", 0, len(t), t, "", f"What is {i}?", "stop", 4, -0.5,
+        (f"s{i}", f"d{i}", 0, len(t), t, "", f"What is {i}?", "stop", 4, -0.5, "",
          json.dumps({"licence": licence}))
         for i, t in enumerate(texts)
     ]  # fmt: skip
