@@ -14,7 +14,7 @@ from synth.stages.backtranslate import backtranslate
 from synth.stages.evaluate import evaluate
 from synth.stages.finetune import finetune
 from synth.store.run import Run
-from synth.text.control import drawn, line, traits
+from synth.text.control import drawn, learnt_traits, line, traits
 
 ALL = ("kind", "length", "style", "language")
 
@@ -51,17 +51,18 @@ def test_traits(instruction: str, kind: str, length: str, style: str, language: 
 def test_nothing_wanted_is_no_line() -> None:
     assert line({}) == ""
     assert line({"kind": "fact", "style": "query"}) == "Wanted: kind fact, style query"
-    assert drawn({}, {}, 1) == {}
+    assert drawn([], {}, 1) == {}
 
 
 def test_draws_follow_the_pairs_and_the_target() -> None:
-    learnt = {"Wanted: kind fact, length short": 30, "Wanted: kind list, length long": 10}
+    counts = {"Wanted: kind fact, length short": 30, "Wanted: kind list, length long": 10}
+    learnt = learnt_traits(counts)
     free = Counter(line(drawn(learnt, {}, seed)) for seed in range(400))
-    assert set(free) == set(learnt)
+    assert set(free) == set(counts)
     assert 0.65 < free["Wanted: kind fact, length short"] / 400 < 0.85
     target = {"length": {"long": 0.5, "short": 0.5}}
     half = Counter(line(drawn(learnt, target, seed)) for seed in range(400))
-    assert set(half) == set(learnt)
+    assert set(half) == set(counts)
     assert 0.4 < half["Wanted: kind list, length long"] / 400 < 0.6
     unseen = drawn(learnt, {"length": {"medium": 1.0}}, 3)
     assert unseen["length"] == "medium"
@@ -71,6 +72,13 @@ def test_draws_follow_the_pairs_and_the_target() -> None:
 def test_a_target_for_what_the_prompt_does_not_control_is_an_error(tiny_files: Path) -> None:
     with pytest.raises(RecipeError, match=r"generate.control names kind, which prompt.control"):
         load_recipe(str(tiny_files / "recipe.yaml"), ["generate.control={kind: {fact: 1}}"])
+
+
+@pytest.mark.parametrize("shares", ["{}", "{long: 0}", "{long: 1, short: -1}"])
+def test_a_target_without_shares_is_an_error(tiny_files: Path, shares: str) -> None:
+    sets = ["prompt.control=[length]", f"generate.control={{length: {shares}}}"]
+    with pytest.raises(RecipeError, match=r"generate.control.length needs shares of 0 or more"):
+        load_recipe(str(tiny_files / "recipe.yaml"), sets)
 
 
 def test_from_pairs_to_candidates(tiny_files: Path, tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ class Recipe(Section):
         unknown = sorted(set(self.generate.control) - set(self.prompt.control))
         if unknown:
             raise ValueError(f"generate.control names {unknown[0]}, which prompt.control lacks")
+        for aspect, shares in self.generate.control.items():
+            if min(shares.values(), default=0.0) < 0 or sum(shares.values()) <= 0:
+                raise ValueError(f"generate.control.{aspect} needs shares of 0 or more, not all 0")
         return self
 
     def to_yaml(self) -> str:

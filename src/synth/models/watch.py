@@ -20,29 +20,25 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
 
     def __init__(self, listen: Listener) -> None:
         self._listen = listen
+        self._last: dict[str, float] = {}
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Progress."""
-        points = loss_points(state.log_history)
-        last = {
-            name: next((v for p in reversed(points) if (v := getattr(p, name)) is not None), None)
-            for name in ("train", "held_out")
-        }
-        note = ", ".join(
-            f"{name.replace('_', '-')} loss {value:.3f}" for name, value in last.items() if value
-        )
+        note = ", ".join(f"{name} loss {value:.3f}" for name, value in self._last.items())
         self._listen(Progress("finetune", state.global_step, state.max_steps, "step", note))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
-        """Stops at a loss that is not a number or exactly 0."""
-        for name in ("loss", "eval_loss"):
-            loss = (logs or {}).get(name)
-            if loss is not None and (not math.isfinite(loss) or loss == 0.0):
+        """Remembers a loss; stops at one that is not a number or exactly 0."""
+        for key, name in (("loss", "train"), ("eval_loss", "held-out")):
+            loss = (logs or {}).get(key)
+            if loss is None:
+                continue
+            if not math.isfinite(loss) or loss == 0.0:
                 raise TrainingError(
-                    f"{'held-out' if name == 'eval_loss' else 'train'} loss {loss} at step"
-                    f" {state.global_step}: training would teach nothing; lower"
-                    " finetune.learning_rate and look at the pairs"
+                    f"{name} loss {loss} at step {state.global_step}: training would teach nothing;"
+                    " lower finetune.learning_rate and look at the pairs"
                 )
+            self._last[name] = loss
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Marks the checkpoint just written."""

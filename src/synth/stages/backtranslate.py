@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +16,7 @@ from synth.store.corpus import check_corpus, read_corpus
 from synth.store.files import file_hash, write_parquet, write_text
 from synth.store.run import Run
 from synth.tables.curation import CANDIDATE
-from synth.text.control import drawn, language, line
+from synth.text.control import Learnt, drawn, language, learnt_traits, line
 from synth.text.segment import segments
 
 STAGE = "backtranslate"
@@ -62,7 +62,8 @@ def backtranslate(
     ready = _finished_ids(run)
     pending = [segment for segment in reading.segments if segment.id not in ready]
     if pending:
-        _generate(run, recipe, models, adapter.control, pending, len(reading.segments), listen)
+        learnt = learnt_traits(adapter.control)
+        _generate(run, recipe, models, learnt, pending, len(reading.segments), listen)
     counts = {
         "documents": reading.documents,
         "bad_lines": len(reading.bad_lines),
@@ -150,7 +151,7 @@ def _generate(
     run: Run,
     recipe: Recipe,
     models: Models,
-    learnt: Mapping[str, int],
+    learnt: Learnt,
     pending: Sequence[Segment],
     total: int,
     listen: Listener,
@@ -188,7 +189,7 @@ def _chunks(segments: Sequence[Segment], size: int) -> Iterator[Sequence[Segment
 
 
 def _candidates(
-    chunk: Sequence[Segment], recipe: Recipe, engine: Engine, learnt: Mapping[str, int]
+    chunk: Sequence[Segment], recipe: Recipe, engine: Engine, learnt: Learnt
 ) -> list[tuple[object, ...]]:
     """Rows of `CANDIDATE`, one per segment; a skipped segment is not put to the engine."""
     prompt, room = prompt_of(recipe), recipe.generate.max_tokens
@@ -222,7 +223,7 @@ def _candidates(
     return rows
 
 
-def _wanted(segment: Segment, recipe: Recipe, learnt: Mapping[str, int], seed: int) -> str:
+def _wanted(segment: Segment, recipe: Recipe, learnt: Learnt, seed: int) -> str:
     """The control line of a segment: drawn, but for the language, which is the text's own."""
     wanted = drawn(learnt, recipe.generate.control, seed)
     if "language" in wanted and "language" not in recipe.generate.control:

@@ -47,15 +47,24 @@ def line(wanted: Mapping[str, str]) -> str:
     return "Wanted: " + ", ".join(f"{aspect} {value}" for aspect, value in wanted.items())
 
 
+Learnt = list[tuple[dict[str, str], int]]
+"""Traits, and how many training pairs had them."""
+
+
+def learnt_traits(counts: Mapping[str, int]) -> Learnt:
+    """Control lines and how many pairs had each, read back once for all draws."""
+    return [(_parsed(text), count) for text, count in sorted(counts.items())]
+
+
 def drawn(
-    learnt: Mapping[str, int],
+    learnt: Learnt,
     target: Mapping[str, Mapping[str, float]],
     seed: int,
 ) -> dict[str, str]:
     """Traits for one generation.
 
     Args:
-        learnt: Control line -> how many training pairs had it.
+        learnt: The training pairs' traits.
         target: Aspect -> value -> share; aspects left out keep the training pairs' distribution.
         seed: Decides the draw.
 
@@ -69,9 +78,8 @@ def drawn(
         aspect: rng.choices(list(shares), list(shares.values()))[0]
         for aspect, shares in target.items()
     }
-    parsed = [(_parsed(text), count) for text, count in sorted(learnt.items())]
-    fitting = [(t, n) for t, n in parsed if all(t.get(a) == v for a, v in chosen.items())]
-    options = fitting or parsed
+    fitting = [(t, n) for t, n in learnt if all(t.get(a) == v for a, v in chosen.items())]
+    options = fitting or learnt
     found = rng.choices([t for t, _ in options], [n for _, n in options])[0]
     return {**found, **chosen}
 
