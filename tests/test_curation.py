@@ -23,6 +23,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
     noun = f"thing{chr(97 + number % 26)}{chr(97 + number // 26)}x"
     made = {
         "segment_id": f"s{number:04d}",
+        "sample": 0,
         "document_id": f"d{number}",
         "start": 0,
         "end": 100,
@@ -32,8 +33,14 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "finish": "stop",
         "tokens": 6,
         "logprob": -0.3,
+        "r_ifd": None,
+        "ifd": None,
+        "error": "",
         "wanted": "",
+        "seed": 1,
+        "shortened": False,
         "metadata": json.dumps({}),
+        "provenance": "{}",
     }
     return made | changes
 
@@ -53,6 +60,8 @@ LONG_RUN = "the thingaax is a tool that people have used with care for a"
     ("changes", "reason"),
     [
         ({"skip": "short", "instruction": None, "finish": None, "logprob": None}, "segment_short"),
+        ({"skip": "too_long", "instruction": None, "finish": None}, "segment_too_long"),
+        ({"finish": "error", "instruction": "", "error": "400"}, "engine_error"),
         ({"finish": "length"}, "unfinished"),
         ({"finish": None}, "unfinished"),
         ({"instruction": "null"}, "declined"),
@@ -169,3 +178,54 @@ def test_kept_and_rejected_add_up_on_wild_rows(rows: list[tuple[Any, ...]]) -> N
     assert sorted(ids) == [r["segment_id"] for r in made]
     assert result.rejected["reason"].null_count() == 0
     assert sum(result.buckets().values()) == len(made)
+
+
+def samples(number: int, *changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """The same segment asked several times."""
+    return [
+        row(number, sample=n, instruction=f"What is a thing{chr(97 + number)}ax like ({n})?", **c)
+        for n, c in enumerate(changes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rank", "best"),
+    [("first", 0), ("logprob", 1), ("r_ifd", 2), ("ifd", 3)],
+)
+def test_of_several_samples_the_best_by_the_score_stays(rank: str, best: int) -> None:
+    rows = samples(
+        0,
+        {"logprob": -0.5, "r_ifd": 0.9, "ifd": 0.9},
+        {"logprob": -0.1, "r_ifd": 0.8, "ifd": 0.8},
+        {"logprob": -0.4, "r_ifd": 0.2, "ifd": 0.7},
+        {"logprob": -0.3, "r_ifd": 0.5, "ifd": 0.1},
+    )
+    result = sort(*rows, row(1), settings=LOOSE.model_copy(update={"rank": rank}))
+    kept = result.curated.filter(pl.col("segment_id") == "s0000")
+    assert kept["sample"].to_list() == [best]
+    lost = result.rejected.filter(pl.col("segment_id") == "s0000")
+    assert set(lost["reason"]) == {"outranked"}
+    assert set(lost["value"]) == {rank}
+    assert result.buckets() == {"kept": 2}
+    assert result.rejections() == {"outranked": 3}
+
+
+def test_a_sample_that_fails_a_rule_leaves_its_place_to_the_next() -> None:
+    rows = samples(0, {"logprob": -0.1, "finish": "length"}, {"logprob": -0.5}, {"logprob": -0.6})
+    result = sort(*rows)
+    assert result.curated["sample"].to_list() == [1]
+    assert result.rejected["reason"].to_list() == ["unfinished", "outranked"]
+    assert result.buckets() == {"kept": 1}
+
+
+def test_a_segment_without_a_good_sample_is_in_one_bucket() -> None:
+    rows = samples(0, {"logprob": -3.0}, {"logprob": -0.2, "finish": "length"})
+    result = sort(*rows, row(1))
+    assert result.buckets() == {"kept": 1, "unfinished": 1}
+    assert result.rejections() == {"unfinished": 1, "unlikely": 1}
+
+
+def test_a_missing_score_ranks_last() -> None:
+    rows = samples(0, {"r_ifd": None}, {"r_ifd": 0.9})
+    result = sort(*rows, settings=LOOSE.model_copy(update={"rank": "r_ifd"}))
+    assert result.curated["sample"].to_list() == [1]

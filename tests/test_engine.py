@@ -1,15 +1,18 @@
 """The transformers engine: right tokens, right scores, draws that depend on the request alone."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from synth.errors import ModelError
 from synth.models.loading import load_tokenizer, load_with_adapter
-from synth.models.protocols import Request
+from synth.models.protocols import Question, Request, losses
 from synth.models.transformers_engine import TransformersEngine, _batches, _nucleus
 from synth.prompt import Prompt
+from synth.records import Completion
 from synth.settings import TASK, Generate, Model
 
 TEXTS = ["A kettle is red.", "People keep a rope in boats. " * 6, "A drum.", "A sail is blue."]
@@ -28,7 +31,12 @@ def engine(loaded: tuple[Any, Any], **changes: Any) -> TransformersEngine:
 
 def requests(loaded: tuple[Any, Any]) -> list[Request]:
     prompt = Prompt("plain", TASK)
-    return [Request(prompt.render(t, loaded[1], 256).ids, i) for i, t in enumerate(TEXTS)]
+    return [Request(prompt.render(t, loaded[1], 256).ids, i, i) for i, t in enumerate(TEXTS)]
+
+
+def said(engine: TransformersEngine, asked: list[Request]) -> list[Completion]:
+    """The completions in the order of the keys."""
+    return [completion for _, completion in sorted(engine.generate(asked), key=lambda x: x[0])]
 
 
 def test_greedy_follows_the_most_likely_token(loaded: tuple[Any, Any]) -> None:
@@ -42,7 +50,7 @@ def test_greedy_follows_the_most_likely_token(loaded: tuple[Any, Any]) -> None:
             logprobs.append(float(scores.max()))
             if ids[-1] == tokenizer.eos_token_id:
                 break
-        found = engine(loaded).generate([request])[0]
+        found = said(engine(loaded), [request])[0]
         new = ids[len(request.ids) :]
         assert found.tokens == len(new)
         assert found.text == tokenizer.decode(new, skip_special_tokens=True).strip()
@@ -55,15 +63,16 @@ def test_a_completion_depends_on_its_request_not_on_its_batch(
     loaded: tuple[Any, Any], temperature: float
 ) -> None:
     asked = requests(loaded)
-    together = engine(loaded, temperature=temperature).generate(asked)
-    small = engine(loaded, temperature=temperature, batch_tokens=64).generate(asked[::-1])[::-1]
+    together = said(engine(loaded, temperature=temperature), asked)
+    small = said(engine(loaded, temperature=temperature, batch_tokens=64), asked[::-1])
     assert [c.text for c in together] == [c.text for c in small]
 
 
 def test_the_seed_decides_the_draw(loaded: tuple[Any, Any]) -> None:
     ids = requests(loaded)[0].ids
     hot = engine(loaded, temperature=1.5, top_p=1.0)
-    texts = [c.text for c in hot.generate([Request(ids, seed) for seed in (1, 1, 2, 3, 4)])]
+    asked = [Request(ids, seed, key) for key, seed in enumerate((1, 1, 2, 3, 4))]
+    texts = [c.text for c in said(hot, asked)]
     assert texts[0] == texts[1]
     assert len(set(texts)) > 2
 
@@ -98,7 +107,9 @@ def test_scores_are_those_of_the_model(loaded: tuple[Any, Any]) -> None:
     prompt = Prompt("plain", TASK)
     examples = [prompt.example(f"What is {i}?", t, tokenizer, 256) for i, t in enumerate(TEXTS)]
     examples[1] = examples[1].over_whole_text()
-    for example, score in zip(examples, engine(loaded).scores(examples), strict=True):
+    for example, score in zip(
+        examples, losses(engine(loaded), examples, adapter=True), strict=True
+    ):
         ids, labels = torch.tensor([example.input_ids]), torch.tensor([example.labels])
         with torch.no_grad():
             mean = model(input_ids=ids, labels=labels).loss.item()
@@ -106,12 +117,75 @@ def test_scores_are_those_of_the_model(loaded: tuple[Any, Any]) -> None:
         assert score.nats == pytest.approx(mean * score.tokens, rel=1e-4)
 
 
-def test_the_adapter_can_be_switched_off(loaded: tuple[Any, Any]) -> None:
-    example = [Prompt("plain", TASK).example("What is a lamp?", TEXTS[0], loaded[1], 256)]
+def test_a_loss_can_be_asked_with_the_adapter_or_without(loaded: tuple[Any, Any]) -> None:
+    example = Prompt("plain", TASK).example("What is a lamp?", TEXTS[0], loaded[1], 256)
     judge = engine(loaded)
-    with_adapter = judge.scores(example)
+    questions = [Question(example, adapter, key) for key, adapter in enumerate((True, False, True))]
+    scores = dict(judge.score(questions))
+    assert scores[0].nats < scores[1].nats
+    assert scores[0] == scores[2]
     judge.use_adapter(False)
-    without = judge.scores(example)
+    off = dict(judge.score(questions))
     judge.use_adapter(True)
-    assert with_adapter[0].nats < without[0].nats
-    assert judge.scores(example) == with_adapter
+    assert off == scores
+
+
+def test_generation_goes_without_the_adapter_while_it_is_off(loaded: tuple[Any, Any]) -> None:
+    judge = engine(loaded)
+    first = said(judge, requests(loaded))
+    judge.use_adapter(False)
+    assert said(judge, requests(loaded)) != first
+    judge.use_adapter(True)
+    assert said(judge, requests(loaded)) == first
+
+
+def test_the_stream_is_read_only_as_far_as_there_is_room(loaded: tuple[Any, Any]) -> None:
+    read = []
+
+    def stream() -> Iterator[Request]:
+        for number in range(5000):
+            read.append(number)
+            yield Request([1, 5, 6], 0, number)
+
+    answers = engine(loaded, max_new_tokens=1).generate(stream())
+    next(answers)
+    assert len(read) == 1024
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved(
+    loaded: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = [completion.text for completion in said(engine(loaded), requests(loaded))]
+    tight, sizes = engine(loaded), []
+    whole = tight._generate_batch
+
+    def short_of_memory(batch: Sequence[Request]) -> list[Completion]:
+        sizes.append(len(batch))
+        if len(batch) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return whole(batch)
+
+    monkeypatch.setattr(tight, "_generate_batch", short_of_memory)
+    assert [completion.text for completion in said(tight, requests(loaded))] == expected
+    assert sizes == [4, 2, 1, 1, 1, 1]
+
+
+def test_a_single_prompt_that_memory_does_not_hold_is_an_error(
+    loaded: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight = engine(loaded)
+
+    def full(batch: Sequence[Request]) -> list[Completion]:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+    monkeypatch.setattr(tight, "_generate_batch", full)
+    with pytest.raises(ModelError, match=r"lower generate\.max_tokens"):
+        said(tight, requests(loaded))
+    monkeypatch.undo()
+
+    def broken(batch: Sequence[Request]) -> list[Completion]:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(tight, "_generate_batch", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        said(tight, requests(loaded))

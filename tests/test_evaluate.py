@@ -3,14 +3,13 @@
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from synth.models.local import LocalModels
-from synth.models.protocols import Judge, Request, Score
-from synth.prompt import Example
+from synth.models.protocols import Judge, Question, Request, Score
 from synth.recipe import Recipe, load_recipe
 from synth.records import Completion
 from synth.stages.common import split_pairs
@@ -56,15 +55,12 @@ class KnownJudge:
     def use_adapter(self, on: bool) -> None:
         self.adapted = on
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        answers = []
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
         for request in requests:
             prompt = self.tokenizer.decode(request.ids, skip_special_tokens=True)
             text = prompt.split("### Input:\n")[1].split("\n\n### Response:")[0]
-            answers.append(
-                Completion(self._said(text), 5, "stop" if self.adapted else "length", -1)
-            )
-        return answers
+            finish = "stop" if self.adapted else "length"
+            yield request.key, Completion(self._said(text), 5, finish, -1)
 
     def _said(self, text: str) -> str:
         if not self.adapted:
@@ -74,15 +70,12 @@ class KnownJudge:
                 return ["What does the text above say?", "NULL.", pair.instruction, "Why?"][i]
         return "null"
 
-    def scores(self, examples: Sequence[Example]) -> list[Score]:
-        own = len(self.held_out)
-        cheap = {0, 1} if self.adapted else set()
-        return [
-            Score(2.0 if i in cheap or (self.adapted and i >= own) else 4.0, 2)
-            if i < own
-            else Score(3.0, 2)
-            for i in range(len(examples))
-        ]
+    def score(self, questions: Iterable[Question]) -> Iterator[tuple[int, Score]]:
+        for i, question in enumerate(questions):
+            assert question.adapter is self.adapted
+            cheap = self.adapted and i in (0, 1)
+            nats = 3.0 if i >= len(self.held_out) else 2.0 if cheap else 4.0
+            yield question.key, Score(nats, 2)
 
     def close(self) -> None:
         pass

@@ -7,7 +7,7 @@ import pytest
 
 from synth.errors import AdapterError, RunError
 from synth.models.local import LocalModels
-from synth.models.protocols import Request
+from synth.models.protocols import completions
 from synth.recipe import Recipe, load_recipe
 from synth.stages.backtranslate import backtranslate
 from synth.stages.common import prompt_of
@@ -31,7 +31,7 @@ def said(recipe: Recipe, weights: Path) -> list[str]:
     prompt = prompt_of(recipe)
     texts = ["A kettle is red.", "People keep a rope in boats.", "The mill grinds corn."]
     ids = [prompt.render(text, engine.tokenizer, 256).ids for text in texts]
-    return [c.text for c in engine.generate([Request(i, 0) for i in ids])]
+    return [c.text for c in completions(engine, ids)]
 
 
 def test_a_merged_model_says_what_the_adapter_says(run: Run, tiny_files: Path) -> None:

@@ -2,16 +2,24 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from synth.errors import AdapterError, InputError, NoGoError, RunError, TrainingError
+from synth.errors import (
+    AdapterError,
+    InputError,
+    ModelError,
+    NoGoError,
+    RecipeError,
+    RunError,
+    TrainingError,
+)
 from synth.models.local import LocalModels
-from synth.models.protocols import Engine, Request
+from synth.models.protocols import Engine, Question, Request, Score
 from synth.recipe import Recipe, load_recipe
 from synth.records import Completion, Progress
 from synth.stages.backtranslate import backtranslate
@@ -20,6 +28,7 @@ from synth.stages.evaluate import evaluate
 from synth.stages.export import export
 from synth.stages.finetune import finetune
 from synth.stages.run import run_all
+from synth.store.candidates import candidates
 from synth.store.run import Run
 from tests.conftest import write_jsonl
 
@@ -39,21 +48,27 @@ def recipe_of(files: Path, *overrides: str) -> Recipe:
     return load_recipe(str(files / "recipe.yaml"), overrides)
 
 
-def rows(run: Run) -> list[tuple[Any, ...]]:
-    order = pl.read_parquet(run.segments)
-    shards = pl.concat([pl.read_parquet(path) for path in run.shards()])
-    return list(order.join(shards, on="segment_id", how="left", maintain_order="left").iter_rows())
+def rows(run: Run, recipe: Recipe) -> list[tuple[Any, ...]]:
+    return list(candidates(run, recipe.generate).collect().iter_rows())
+
+
+_TOKENS = 5  # of a scripted completion
 
 
 class Scripted(LocalModels):
-    """The tiny model's tokenizer with scripted completions; counts, and may die at the nth call."""
+    """The tiny model's tokenizer with scripted completions; counts, and may die at the nth."""
 
-    def __init__(self, die_at: int = 0) -> None:
-        self.asked: list[int] = []
+    def __init__(self, die_at: int = 0, error: type[BaseException] = KeyboardInterrupt) -> None:
+        self.asked = 0
+        self.engines = 0
         self.die_at = die_at
+        self.error = error
+        self.limit = 0
 
     def engine(self, recipe: Recipe, weights: Path) -> Engine:
         self.tokenizer_ = self.tokenizer(recipe)
+        self.engines += 1
+        self.limit = recipe.generate.max_new_tokens
         return ScriptedEngine(self)
 
 
@@ -62,13 +77,21 @@ class ScriptedEngine:
         self.owner = owner
         self.tokenizer = owner.tokenizer_
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        self.owner.asked.append(len(requests))
-        if len(self.owner.asked) == self.owner.die_at:
-            raise KeyboardInterrupt
-        words = [self.tokenizer.decode(r.ids, skip_special_tokens=True) for r in requests]
-        subjects = [text.split("### Input:\nThe ")[1].split()[0] for text in words]
-        return [Completion(f"What is a {s} in the yard?", 9, "stop", -0.5) for s in subjects]
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
+        for request in requests:
+            self.owner.asked += 1
+            if self.owner.asked == self.owner.die_at:
+                raise self.owner.error("died")
+            text = self.tokenizer.decode(request.ids, skip_special_tokens=True)
+            subject = text.split("### Input:\nThe ")[1].split()[0]
+            finish = "stop" if self.owner.limit >= _TOKENS else "length"
+            tokens = min(self.owner.limit, _TOKENS)
+            yield request.key, Completion(f"What is a {subject} in the yard?", tokens, finish, -0.5)
+
+    def score(self, questions: Iterable[Question]) -> Iterator[tuple[int, Score]]:
+        for question in questions:
+            tokens = sum(label != -100 for label in question.example.labels)
+            yield question.key, Score((0.5 if question.adapter else 2.0) * tokens, tokens)
 
     def close(self) -> None:
         pass
@@ -117,33 +140,171 @@ def test_a_loss_that_is_no_number_stops_the_training(tiny_files: Path, tmp_path:
 def test_backtranslate_gives_every_segment_one_row(
     run: Run, tiny_files: Path, corpus: list[str]
 ) -> None:
-    outcome = backtranslate(run, recipe_of(tiny_files), LocalModels(), corpus)
+    recipe = recipe_of(tiny_files)
+    outcome = backtranslate(run, recipe, LocalModels(), corpus)
     assert outcome.counts["segments"] == 8
+    assert outcome.counts["candidates"] == 8
     assert [path.name for path in run.shards()] == [f"part-0000{i}.parquet" for i in range(3)]
-    found = rows(run)
-    assert [row[1] for row in found] == [f"d{i}" for i in range(8)]
-    assert all(row[6] is not None and row[9] < 0 for row in found)
-    assert backtranslate(run, recipe_of(tiny_files), LocalModels(), corpus).skipped
+    found = candidates(run, recipe.generate).collect()
+    assert found["document_id"].to_list() == [f"d{i}" for i in range(8)]
+    assert found["instruction"].null_count() == 0
+    assert (found["logprob"] < 0).all()
+    provenance = json.loads(found["provenance"][0])
+    adapter = json.loads((run.adapter / "synth.json").read_text("utf-8"))
+    assert provenance["adapter"] == adapter["fingerprint"]
+    assert provenance["prompt"] == adapter["prompt_hash"]
+    assert provenance["versions"]["transformers"]
+    assert backtranslate(run, recipe, LocalModels(), corpus).skipped
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ModelError, MemoryError])
 def test_a_run_cut_off_goes_on_where_it_was(
-    run: Run, tiny_files: Path, corpus: list[str], tmp_path: Path
+    run: Run, tiny_files: Path, corpus: list[str], tmp_path: Path, error: type[BaseException]
 ) -> None:
     shutil.copytree(run.folder, tmp_path / "whole")
     recipe, whole = recipe_of(tiny_files), Run(tmp_path / "whole")
     backtranslate(whole, recipe, Scripted(), corpus)
-    dying = Scripted(die_at=2)
-    with pytest.raises(KeyboardInterrupt):
-        backtranslate(run, recipe, dying, corpus)
+    with pytest.raises(error):
+        backtranslate(run, recipe, Scripted(5, error), corpus)
     assert run.done("backtranslate") is None
     with pytest.raises(RunError, match="run it first"):
         curate(run, recipe)
     again = Scripted()
     outcome = backtranslate(run, recipe, again, corpus)
-    assert again.asked == [3, 2]
-    assert outcome.counts["reused"] == 3
-    assert rows(run) == rows(whole)
-    assert [p.read_bytes() for p in run.shards()] == [p.read_bytes() for p in whole.shards()]
+    kept = 3 if error is MemoryError else 4  # what a shard lacks is kept where that can be done
+    assert again.asked == 8 - kept
+    assert outcome.counts["reused"] == kept
+    assert rows(run, recipe) == rows(whole, recipe)
+
+
+def test_what_changes_nothing_is_reused_and_what_changes_a_row_makes_that_row_again(
+    run: Run, tiny_files: Path, tmp_path: Path
+) -> None:
+    texts = ["The oar stands in the yard.", "The sail stands in the yard. " * 20]
+    corpus = [
+        str(
+            write_jsonl(
+                tmp_path / "c.jsonl", [{"id": f"{i}", "text": t} for i, t in enumerate(texts)]
+            )
+        )
+    ]
+    sets = ["corpus.max_chars=1000"]
+    backtranslate(run, recipe_of(tiny_files, *sets), Scripted(), corpus)
+
+    def asked(*more: str) -> int:
+        models = Scripted()
+        outcome = backtranslate(run, recipe_of(tiny_files, *sets, *more), models, corpus)
+        assert not outcome.skipped
+        assert outcome.counts["reused"] + models.asked == outcome.counts["candidates"]
+        return models.asked
+
+    assert asked("generate.shard=1", "generate.max_new_tokens=7") == 0
+    assert asked("generate.max_new_tokens=4") == 2  # the answers have five tokens
+    assert asked("generate.max_tokens=100") == 1  # the long text alone is shortened
+    assert asked("generate.samples=3") == 4
+    assert asked("generate.temperature=0.5") == 2
+    assert asked("generate.samples=2") == 0
+    assert asked("corpus.max_chars=200") > 1
+
+
+def test_nothing_pending_loads_no_engine(
+    run: Run, tiny_files: Path, corpus: list[str], tmp_path: Path
+) -> None:
+    recipe = recipe_of(tiny_files)
+    backtranslate(run, recipe, Scripted(), corpus)
+    run.forget("backtranslate")
+    models = Scripted()
+    assert backtranslate(run, recipe, models, corpus).counts["reused"] == 8
+    assert models.engines == 0
+
+
+def test_an_engine_error_has_its_bucket_and_is_tried_again(
+    run: Run, tiny_files: Path, corpus: list[str]
+) -> None:
+    class Failing(Scripted):
+        def engine(self, recipe: Recipe, weights: Path) -> Engine:
+            engine = super().engine(recipe, weights)
+            generate = engine.generate
+
+            def failing(requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
+                for key, said in generate(requests):
+                    bad = Completion("", 0, "error", 0.0, "400: no")
+                    yield key, bad if key == 2 else said
+
+            engine.generate = failing  # type: ignore[method-assign]
+            return engine
+
+    recipe = recipe_of(tiny_files)
+    counts = backtranslate(run, recipe, Failing(), corpus).counts
+    assert (counts["engine_errors"], counts["first_error"]) == (1, "400: no")
+    assert curate(run, recipe).counts["buckets"] == {"kept": 7, "engine_error": 1}
+    rejected = pl.read_parquet(run.rejected)
+    assert rejected["value"].to_list() == ["400: no"]
+    again = Scripted()
+    outcome = backtranslate(run, recipe, again, corpus)
+    assert (again.asked, outcome.counts["engine_errors"]) == (1, 0)
+    assert curate(run, recipe).counts["buckets"] == {"kept": 8}
+
+
+def test_samples_are_drawn_apart_and_the_best_is_kept(
+    run: Run, tiny_files: Path, corpus: list[str]
+) -> None:
+    recipe = recipe_of(
+        tiny_files,
+        "generate.samples=3",
+        "generate.temperature=1.0",
+        "generate.scores=[r_ifd, ifd]",
+        "curate.rank=ifd",
+        "curate.min_logprob=-99",
+    )
+    counts = backtranslate(run, recipe, LocalModels(), corpus).counts
+    assert (counts["segments"], counts["candidates"]) == (8, 24)
+    found = candidates(run, recipe.generate).collect()
+    assert found["sample"].to_list() == [0, 1, 2] * 8
+    assert found["seed"].n_unique() == 24
+    assert found["instruction"].n_unique() > 8
+    assert (found["r_ifd"] > 0).all()
+    assert (found["ifd"] > 0).all()
+    ledger = curate(run, recipe).counts
+    assert sum(ledger["buckets"].values()) == 8
+    assert sum(ledger["rejected_candidates"].values()) + ledger["buckets"]["kept"] == 24
+
+
+def test_scores_are_ratios_of_mean_losses(run: Run, tiny_files: Path, corpus: list[str]) -> None:
+    recipe = recipe_of(tiny_files, "generate.scores=[r_ifd, ifd]")
+    backtranslate(run, recipe, Scripted(), corpus)
+    found = candidates(run, recipe.generate).collect()
+    assert set(found["r_ifd"]) == {0.5 / 0.5}
+    assert set(found["ifd"]) == {2.0 / 2.0}
+    with pytest.raises(RecipeError, match=r"which generate\.scores does not measure"):
+        curate(run, recipe_of(tiny_files, "curate.rank=ifd"))
+
+
+def test_segments_of_too_many_tokens_are_left_out(
+    run: Run, tiny_files: Path, corpus: list[str]
+) -> None:
+    recipe = recipe_of(tiny_files, "corpus.max_tokens=10")
+    counts = backtranslate(run, recipe, Scripted(), corpus).counts
+    assert counts["skipped"] == {"too_long": 8}
+    assert curate(run, recipe).counts["buckets"] == {"kept": 0, "segment_too_long": 8}
+
+
+def test_an_engine_that_leaves_requests_is_an_error(
+    run: Run, tiny_files: Path, corpus: list[str]
+) -> None:
+    class Silent(Scripted):
+        def engine(self, recipe: Recipe, weights: Path) -> Engine:
+            engine = super().engine(recipe, weights)
+            generate = engine.generate
+
+            def silent(requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
+                return (said for said in generate(requests) if said[0])
+
+            engine.generate = silent  # type: ignore[method-assign]
+            return engine
+
+    with pytest.raises(ModelError, match="left 1 requests without an answer"):
+        backtranslate(run, recipe_of(tiny_files), Silent(), corpus)
 
 
 def test_a_half_written_shard_is_not_believed(
@@ -151,8 +312,9 @@ def test_a_half_written_shard_is_not_believed(
 ) -> None:
     run.candidates.mkdir()
     (run.candidates / "part-00000.parquet.part").write_bytes(b"PAR1 half")
-    backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
-    assert len(rows(run)) == 8
+    recipe = recipe_of(tiny_files)
+    assert backtranslate(run, recipe, Scripted(), corpus).counts["generated"] == 8
+    assert len(rows(run, recipe)) == 8
 
 
 def test_a_grown_corpus_reuses_what_was_generated(
@@ -163,25 +325,26 @@ def test_a_grown_corpus_reuses_what_was_generated(
     more = write_jsonl(tmp_path / "m.jsonl", [{"id": "n", "text": "The spade stands in the yard."}])
     models = Scripted()
     outcome = backtranslate(run, recipe, models, [str(more), *corpus])
-    assert models.asked == [1]
+    assert models.asked == 1
     assert outcome.counts["segments"] == 9
-    assert rows(run)[0][1] == "n"
+    assert rows(run, recipe)[0][1] == "n"
     shrunk = backtranslate(run, recipe, Scripted(die_at=1), [str(more)])
     assert shrunk.counts["segments"] == 1
     assert sum(curate(run, recipe).counts["buckets"].values()) == 1
 
 
-def test_other_settings_set_generations_aside_and_bring_them_back(
-    run: Run, tiny_files: Path, corpus: list[str]
+def test_metadata_is_that_of_the_corpus_as_it_is_now(
+    run: Run, tiny_files: Path, tmp_path: Path
 ) -> None:
-    recipe, other = recipe_of(tiny_files), recipe_of(tiny_files, "generate.max_new_tokens=5")
-    backtranslate(run, recipe, Scripted(), corpus)
+    recipe, path = recipe_of(tiny_files), tmp_path / "c.jsonl"
+    document = {"id": "n", "text": "The spade stands in the yard."}
+    backtranslate(run, recipe, Scripted(), [str(write_jsonl(path, [document]))])
     models = Scripted()
-    backtranslate(run, other, models, corpus)
-    assert sum(models.asked) == 8
-    back = Scripted(die_at=1)
-    assert backtranslate(run, recipe, back, corpus).counts["reused"] == 8
-    assert back.asked == []
+    write_jsonl(path, [document | {"licence": "MIT"}])
+    backtranslate(run, recipe, models, [str(path)])
+    assert models.asked == 0
+    found = candidates(run, recipe.generate).collect()
+    assert json.loads(found["metadata"][0]) == {"licence": "MIT"}
 
 
 def test_bad_lines_are_listed_and_counted(run: Run, tiny_files: Path, tmp_path: Path) -> None:

@@ -76,11 +76,23 @@ def test_the_resolved_recipe_is_kept(tmp_path: Path) -> None:
 
 def candidates(texts: list[str], licence: str = "MIT") -> pl.DataFrame:
     rows = [
-        (f"s{i}", f"d{i}", 0, len(t), t, "", f"What is {i}?", "stop", 4, -0.5, "",
-         json.dumps({"licence": licence}))
-        for i, t in enumerate(texts)
-    ]  # fmt: skip
-    return pl.DataFrame(rows, schema=CANDIDATE, orient="row")
+        {
+            "segment_id": f"s{i}",
+            "sample": 0,
+            "document_id": f"d{i}",
+            "start": 0,
+            "end": len(text),
+            "text": text,
+            "skip": "",
+            "instruction": f"What is {i}?",
+            "finish": "stop",
+            "tokens": 4,
+            "logprob": -0.5,
+            "metadata": json.dumps({"licence": licence}),
+        }
+        for i, text in enumerate(texts)
+    ]
+    return pl.DataFrame(rows, schema=CANDIDATE)
 
 
 def test_a_split_loads_with_datasets(tmp_path: Path) -> None:

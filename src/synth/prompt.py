@@ -5,8 +5,8 @@ Input, Response); style `chat` is the model's own chat template. What does not f
 middle of the response; the template and the instruction are never cut.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from synth.errors import RecipeError, TrainingError
@@ -23,8 +23,10 @@ class Tokenizer(Protocol):
     eos_token_id: int | None
     chat_template: Any
 
-    def __call__(self, text: str, *, add_special_tokens: bool, split_special_tokens: bool) -> Any:  # noqa: ANN401
-        """Text -> a mapping whose `input_ids` are token ids."""
+    def __call__(
+        self, text: str | list[str], *, add_special_tokens: bool, split_special_tokens: bool
+    ) -> Any:  # noqa: ANN401
+        """Text, or several -> a mapping whose `input_ids` are token ids, or as many lists."""
 
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """Token ids -> text."""
@@ -50,10 +52,21 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A generation prompt: token ids, exactly one bos in front; whether the text was shortened."""
+    """A generation prompt.
+
+    Attributes:
+        ids: Token ids, exactly one bos in front.
+        shortened: Whether the text was cut to fit.
+        text_tokens: How many tokens the whole text has.
+    """
 
     ids: list[int]
     shortened: bool
+    text_tokens: int
+
+
+def _no_keywords(_text: str, _count: int) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +77,21 @@ class Prompt:
         style: `plain` or `chat`.
         task: The sentence that says what to do.
         control: Aspects that a line after the task sentence may name (see `text/control.py`).
+        keywords: So many keywords of the response stand after it.
+        find_keywords: Text and count -> keywords (see `text/keywords.py`).
     """
 
     style: str
     task: str
     control: tuple[str, ...] = ()
+    keywords: int = 0
+    find_keywords: Callable[[str, int], Sequence[str]] = field(default=_no_keywords, compare=False)
 
     @property
     def hash(self) -> str:
         """Identity of the prompt, kept in the adapter's metadata."""
-        return content_id(self.style, *self._parts(None, ""), *self.control)
+        keywords = (self.keywords,) if self.keywords else ()
+        return content_id(self.style, *self._parts(None, ""), *self.control, *keywords)
 
     def render(
         self, response: str, tokenizer: Tokenizer, max_tokens: int, wanted: str = ""
@@ -89,24 +107,40 @@ class Prompt:
         Raises:
             RecipeError: When the template alone leaves no room for text.
         """
+        return self.render_all([response], tokenizer, max_tokens, [wanted])[0]
+
+    def render_all(
+        self,
+        responses: Sequence[str],
+        tokenizer: Tokenizer,
+        max_tokens: int,
+        wanted: Sequence[str],
+    ) -> list[Rendered]:
+        """As `render`, for several at once, which is several times as fast.
+
+        Raises:
+            RecipeError: When the template alone leaves no room for text.
+        """
+        frames = {line: self._frame(tokenizer, line) for line in set(wanted)}
+        bodies = _encode_all(responses, tokenizer)
+        notes = [self._note(response, tokenizer) for response in responses]
+        return [
+            _fitted(frames[line], body, note, max_tokens, tokenizer)
+            for line, body, note in zip(wanted, bodies, notes, strict=True)
+        ]
+
+    def _frame(self, tokenizer: Tokenizer, wanted: str) -> tuple[list[int], list[int]]:
+        """Token ids before and after the response and its note."""
         before, after = self._parts(tokenizer, wanted)
         head = _encode(before, tokenizer, template=True)
         if tokenizer.bos_token_id is not None and head[:1] != [tokenizer.bos_token_id]:
             head = [tokenizer.bos_token_id, *head]
-        tail = _encode(after, tokenizer, template=True)
-        room = max_tokens - len(head) - len(tail)
-        if room < _ROOM_FOR_TEXT:
-            raise RecipeError(
-                f"the prompt template takes {len(head) + len(tail)} of {max_tokens} tokens, which"
-                " leaves no room for the text; raise generate.max_tokens or finetune.max_tokens"
-            )
-        body = _encode(response, tokenizer)
-        shortened = len(body) > room
-        if shortened:
-            gap = _encode(_GAP, tokenizer)
-            keep = room - len(gap)
-            body = body[: keep - keep // 3] + gap + body[len(body) - keep // 3 :]
-        return Rendered(head + body + tail, shortened)
+        return head, _encode(after, tokenizer, template=True)
+
+    def _note(self, response: str, tokenizer: Tokenizer) -> list[int]:
+        """Token ids of the line that names the response's keywords; none where there are none."""
+        found = self.find_keywords(response, self.keywords) if self.keywords else ()
+        return _encode(f"\n\nKeywords: {', '.join(found)}", tokenizer) if found else []
 
     def example(
         self,
@@ -132,6 +166,32 @@ class Prompt:
             rendered.ids + target, [-100] * len(rendered.ids) + target, rendered.shortened
         )
 
+    def forwards(
+        self, instruction: str, response: str, tokenizer: Tokenizer, max_tokens: int
+    ) -> tuple[Example, Example]:
+        """The response as an answer to the instruction, and alone: what IFD compares.
+
+        The loss is over the response's tokens, the same in both; what does not fit is cut off at
+        its end.
+        """
+        if self.style == "chat" and tokenizer.chat_template is not None:
+            turns = [{"role": "user", "content": instruction}]
+            asked = str(
+                tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            )
+        else:
+            asked = f"### Instruction:\n{instruction}\n\n### Response:\n"
+        start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        head = _encode(asked, tokenizer, template=True)
+        head = head if head[:1] == start else start + head
+        body = _encode(response, tokenizer)[: max(1, max_tokens - len(head))]
+        # Without a bos the first token is nobody's prediction.
+        body_labels = body if start else [-100, *body[1:]]
+        return (
+            Example(head + body, [-100] * len(head) + body_labels, shortened=False),
+            Example(start + body, [-100] * len(start) + body_labels, shortened=False),
+        )
+
     def _parts(self, tokenizer: Tokenizer | None, wanted: str) -> tuple[str, str]:
         """What stands before and after the response."""
         task = f"{self.task}\n{wanted}" if wanted else self.task
@@ -151,7 +211,35 @@ class Prompt:
         return before, after
 
 
+def _fitted(
+    frame: tuple[list[int], list[int]],
+    body: list[int],
+    note: list[int],
+    max_tokens: int,
+    tokenizer: Tokenizer,
+) -> Rendered:
+    head, tail = frame
+    room = max_tokens - len(head) - len(note) - len(tail)
+    if room < _ROOM_FOR_TEXT:
+        raise RecipeError(
+            f"the prompt template takes {max_tokens - room} of {max_tokens} tokens, which"
+            " leaves no room for the text; raise generate.max_tokens or finetune.max_tokens"
+        )
+    whole = len(body)
+    if whole > room:
+        gap = _encode(_GAP, tokenizer)
+        keep = room - len(gap)
+        body = body[: keep - keep // 3] + gap + body[whole - keep // 3 :]
+    return Rendered([*head, *body, *note, *tail], whole > room, whole)
+
+
 def _encode(text: str, tokenizer: Tokenizer, *, template: bool = False) -> list[int]:
     """Token ids of the text alone; a special token that a text spells out stays text."""
     encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=not template)
+    return list(encoded["input_ids"])
+
+
+def _encode_all(texts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
+    """As `_encode`, of several texts, on all cores."""
+    encoded = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
     return list(encoded["input_ids"])

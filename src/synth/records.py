@@ -31,12 +31,16 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One text of the corpus, with where it was read (`file:line`) and what came with it."""
+    """One text of the corpus, with where it was read (`file:line`) and what came with it.
+
+    `markup` is `markdown` for a text that is known to be, else empty.
+    """
 
     id: str
     text: str
     place: str
     metadata: dict[str, str] = field(default_factory=dict)
+    markup: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,17 @@ class Completion:
     Attributes:
         text: The generated text without special tokens, stripped.
         tokens: How many tokens were generated, eos included.
-        finish: `stop` when the model ended it, `length` when the limit did.
+        finish: `stop` when the model ended it, `length` when the limit did, `error` when the engine
+            failed on it, again and again; then `text` is empty.
         logprob: Mean log-probability of the generated tokens, nats; at temperature 1, before top-p.
+        error: What went wrong, if anything.
     """
 
     text: str
     tokens: int
     finish: str
     logprob: float
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

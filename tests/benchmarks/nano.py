@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "recipes" / "nano"))
 
 from grammar import Composer, Example, kind_of, plural  # noqa: E402
 from synth.models.local import LocalModels  # noqa: E402
-from synth.models.protocols import Judge, Request  # noqa: E402
+from synth.models.protocols import Judge, completions, losses  # noqa: E402
 from synth.recipe import Recipe, load_recipe  # noqa: E402
 from synth.records import Document  # noqa: E402
 from synth.stages.common import prompt_of  # noqa: E402
@@ -42,18 +42,15 @@ def generated(judge: Judge, recipe: Recipe, texts: list[str]) -> list[str]:
     """The instruction generated for each text."""
     limit = recipe.generate.max_tokens
     prompts = [prompt_of(recipe).render(text, judge.tokenizer, limit) for text in texts]
-    return [c.text for c in judge.generate([Request(p.ids, 0) for p in prompts])]
+    return [c.text for c in completions(judge, [p.ids for p in prompts])]
 
 
-def loss(judge: Judge, recipe: Recipe, examples: list[Example]) -> float:
+def loss(judge: Judge, recipe: Recipe, examples: list[Example], *, adapter: bool) -> float:
     """Mean nats per token of the instructions and their eos."""
     room = recipe.finetune.max_tokens
-    scores = judge.scores(
-        [
-            prompt_of(recipe).example(e.instruction, e.response, judge.tokenizer, room)
-            for e in examples
-        ]
-    )
+    prompt = prompt_of(recipe)
+    learnt = [prompt.example(e.instruction, e.response, judge.tokenizer, room) for e in examples]
+    scores = losses(judge, learnt, adapter=adapter)
     return sum(score.nats for score in scores) / sum(score.tokens for score in scores)
 
 
@@ -70,12 +67,11 @@ def named_share(answers: list[str], examples: list[Example]) -> float:
 
 def sample_segments(recipe: Recipe) -> dict[str, str]:
     """`document:start` -> text of every segment of the sample corpus but the bad documents."""
-    settings = recipe.corpus
     texts = {}
     for line in (ROOT / "data/sample/corpus.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         document = Document(row["id"], row["text"], "")
-        for s in segments(document, settings.min_chars, settings.max_chars, settings.shortest):
+        for s in segments(document, recipe.corpus):
             if not s.skip and not row["id"].startswith("bad-"):
                 texts[f"{row['id']}:{s.start}"] = s.text
     return texts
@@ -98,10 +94,8 @@ def main() -> None:
         judge = models.judge(recipe, run.adapter)
         made = reserved_examples(args.passages, strange=False)
         hard = reserved_examples(args.passages, strange=True)
-        judge.use_adapter(False)
-        before = loss(judge, recipe, made)
-        judge.use_adapter(True)
-        after = loss(judge, recipe, made)
+        before = loss(judge, recipe, made, adapter=False)
+        after = loss(judge, recipe, made, adapter=True)
         answers = generated(judge, recipe, [e.response for e in made])
         hard_answers = generated(judge, recipe, [e.response for e in hard])
         texts = sample_segments(recipe)

@@ -101,16 +101,20 @@ def backtranslate(
     run: RunOption = None,
     set_: SetOption = None,
     strict: StrictOption = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Corpus + adapter -> candidates: an instruction for every segment."""
-    with session_of(recipe, run, set_) as session:
+    with session_of(recipe, run, set_, writes=not dry_run) as session:
+        where, listen = (session.run, session.recipe, local_models(), corpus), session.listen
+        if dry_run:
+            from synth.stages.estimate import estimate
+
+            tell([estimate(*where, listen)], session, as_json)
+            return
         from synth.stages.backtranslate import backtranslate as stage
 
-        outcome = stage(
-            session.run, session.recipe, local_models(), corpus, session.listen, strict=strict
-        )
-        tell([outcome], session, as_json)
+        tell([stage(*where, listen, strict=strict)], session, as_json)
 
 
 @app.command()

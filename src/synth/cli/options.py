@@ -15,7 +15,7 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine's summary.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad corpus line.")]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what it will take; load and write nothing.")
+    bool, typer.Option("--dry-run", help="Say what it will take; write nothing.")
 ]
 MergeOption = Annotated[
     bool, typer.Option("--merge", help="Fold the adapter into its base as well, into merged/.")
@@ -33,5 +33,9 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")
 ]
 CorpusArgument = Annotated[
-    list[str], typer.Argument(help="Corpus files (.jsonl).", metavar="CORPUS...")
+    list[str],
+    typer.Argument(
+        help="Corpus: files, folders, globs, hub:OWNER/NAME, or - (standard input).",
+        metavar="CORPUS...",
+    ),
 ]

@@ -67,6 +67,10 @@ class LocalModels:
             from synth.models.vllm_engine import VllmEngine
 
             return VllmEngine(recipe, weights)
+        if recipe.generate.engine == "endpoint":
+            from synth.models.endpoint_engine import EndpointEngine
+
+            return EndpointEngine(recipe)
         return _with_transformers(recipe, weights, recipe.generate)
 
 

@@ -1,6 +1,6 @@
 """What stages ask of models; `local.py` fulfils it, tests may fulfil it with scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,10 +12,20 @@ from synth.records import Completion, Listener
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt's token ids, and the seed of its draw."""
+    """A prompt's token ids, the seed of its draw, and a key by which its completion is known."""
 
     ids: list[int]
     seed: int
+    key: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An example whose loss is wanted, with the adapter or without, and a key for the answer."""
+
+    example: Example
+    adapter: bool = True
+    key: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +80,53 @@ class Merge:
 
 
 class Engine(Protocol):
-    """What generates text."""
+    """What generates text, and measures it.
+
+    Both methods take a stream and yield (key, result) as results come, in any order. They read on
+    only as far as the engine has room, so a corpus passes through without being held.
+    """
 
     tokenizer: Tokenizer
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """One completion per request, in their order; the same request gives the same draw."""
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
+        """Completions by key; the same request gives the same draw, whatever is beside it.
+
+        Raises:
+            ModelError: When the engine died or hangs.
+        """
+
+    def score(self, questions: Iterable[Question]) -> Iterator[tuple[int, Score]]:
+        """What each example's supervised tokens cost the model, by key.
+
+        Raises:
+            ModelError: When the engine died or hangs.
+        """
 
     def close(self) -> None:
         """Frees the model."""
 
 
 class Judge(Engine, Protocol):
-    """An engine that can also switch its adapter off and measure a loss: what `evaluate` needs."""
+    """An engine whose adapter can be switched off for generation too: what `evaluate` needs."""
 
     def use_adapter(self, on: bool) -> None:
-        """Switches the adapter on or off for what follows."""
+        """Switches the adapter on or off for what is generated next."""
 
-    def scores(self, examples: Sequence[Example]) -> list[Score]:
-        """What each example's supervised tokens cost the model."""
+
+def completions(engine: Engine, prompts: Sequence[Sequence[int]]) -> list[Completion]:
+    """One completion for each prompt, in their order, each drawn with the seed 0."""
+    requests = (Request(list(ids), 0, key) for key, ids in enumerate(prompts))
+    return [completion for _, completion in sorted(engine.generate(requests), key=_key)]
+
+
+def losses(engine: Engine, examples: Sequence[Example], *, adapter: bool) -> list[Score]:
+    """What each example's supervised tokens cost, in their order."""
+    questions = (Question(example, adapter, key) for key, example in enumerate(examples))
+    return [score for _, score in sorted(engine.score(questions), key=_key)]
+
+
+def _key(item: tuple[int, object]) -> int:
+    return item[0]
 
 
 class Models(Protocol):

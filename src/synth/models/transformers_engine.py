@@ -4,16 +4,24 @@ Each request has a seed of its own, and draws by the Gumbel-max trick (argmax of
 is a sample of the softmax), so a draw depends on its request and not on its batch.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import contextlib
+import itertools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from synth.models.protocols import Request, Score
-from synth.prompt import Example
+from synth.errors import ModelError
+from synth.models.protocols import Question, Request, Score
 from synth.records import Completion
 from synth.settings import Generate
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_WINDOW = 1024  # items read ahead, so that a batch finds others of its length
 
 
 class TransformersEngine:
@@ -23,9 +31,20 @@ class TransformersEngine:
         self.tokenizer = tokenizer
         self._model = model
         self._settings = settings
+        self._on = True
+        self._most = sys.maxsize  # items of a batch; halved when memory runs out
 
     def use_adapter(self, on: bool) -> None:
-        """Switches the adapter on or off for what follows."""
+        """Switches the adapter on or off for what is generated next.
+
+        Raises:
+            ModelError: When it is to be off, and the model is a merged one.
+        """
+        if not hasattr(self._model, "peft_config"):
+            raise ModelError(
+                "a merged model has no base to go back to; set generate.weights to adapter"
+            )
+        self._on = on
         if on:
             self._model.base_model.enable_adapter_layers()
         else:
@@ -35,14 +54,66 @@ class TransformersEngine:
         """Frees the model."""
         del self._model
 
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        """One completion per request, in their order."""
-        done: dict[int, Completion] = {}
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
+        """Completions by key, a batch at a time; see `protocols.Engine`."""
         room = self._settings.max_new_tokens
-        for rows in _batches([len(r.ids) + room for r in requests], self._settings.batch_tokens):
-            batch = [requests[row] for row in rows]
-            done.update(zip(rows, self._generate_batch(batch), strict=True))
-        return [done[row] for row in range(len(requests))]
+        for batch in self._batches(requests, lambda request: len(request.ids) + room):
+            keys = [request.key for request in batch]
+            yield from zip(keys, self._halving(self._generate_batch, batch), strict=True)
+
+    def score(self, questions: Iterable[Question]) -> Iterator[tuple[int, Score]]:
+        """Losses by key, a batch at a time; see `protocols.Engine`."""
+        for batch in self._batches(questions, lambda question: len(question.example.input_ids)):
+            for adapter in (True, False):
+                part = [question for question in batch if question.adapter is adapter]
+                if part:
+                    keys = [question.key for question in part]
+                    with self._adapter(adapter):
+                        scores = self._halving(self._score_batch, part)
+                    yield from zip(keys, scores, strict=True)
+
+    def _batches(self, items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+        """Windows of the stream, in batches of like length."""
+        stream = iter(items)
+        while window := list(itertools.islice(stream, _WINDOW)):
+            for rows in _batches([size(item) for item in window], self._settings.batch_tokens):
+                yield [window[row] for row in rows]
+
+    def _halving(self, work: Callable[[Sequence[T]], list[R]], batch: Sequence[T]) -> list[R]:
+        """What `work` makes of the batch; where memory is short, of its halves.
+
+        Raises:
+            ModelError: When memory is short for a single item.
+        """
+        if len(batch) > self._most:
+            parts = [batch[i : i + self._most] for i in range(0, len(batch), self._most)]
+            return [result for part in parts for result in self._halving(work, part)]
+        try:
+            return work(batch)
+        except RuntimeError as error:  # torch.OutOfMemoryError is one; on a CPU it is a plain one
+            if not _out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise ModelError(
+                    "the memory does not hold a single prompt; lower generate.max_tokens, or load"
+                    " the base in 4 bits (model.quantization=nf4)"
+                ) from error
+        self._most = len(batch) // 2  # outside the except block, which keeps the tensors alive
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return self._halving(work, batch)
+
+    @contextlib.contextmanager
+    def _adapter(self, on: bool) -> Iterator[None]:
+        """The adapter on or off for a while."""
+        if on is self._on:
+            yield
+            return
+        self.use_adapter(on)
+        try:
+            yield
+        finally:
+            self.use_adapter(not on)
 
     @torch.inference_mode()
     def _generate_batch(self, batch: Sequence[Request]) -> list[Completion]:
@@ -75,33 +146,28 @@ class TransformersEngine:
         )
 
     @torch.inference_mode()
-    def scores(self, examples: Sequence[Example]) -> list[Score]:
-        """What each example's supervised tokens cost the model."""
-        found: dict[int, Score] = {}
+    def _score_batch(self, batch: Sequence[Question]) -> list[Score]:
         pad, to = self.tokenizer.pad_token_id, self._model.device
-        sizes = [len(e.input_ids) for e in examples]
-        for rows in _batches(sizes, self._settings.batch_tokens):
-            batch = [examples[row] for row in rows]
-            shape = (len(batch), max(len(e.input_ids) for e in batch))
-            ids, labels = torch.full(shape, pad), torch.full(shape, -100)
-            mask = torch.zeros(shape, dtype=torch.long)
-            for i, example in enumerate(batch):
-                size = len(example.input_ids)
-                ids[i, :size] = torch.tensor(example.input_ids)
-                labels[i, :size] = torch.tensor(example.labels)
-                mask[i, :size] = 1
-            # Only the last positions are supervised as a rule; the others need no logits.
-            keep = int((labels != -100).any(0).nonzero().min()) - 1
-            logits = self._model(
-                input_ids=ids.to(to), attention_mask=mask.to(to), logits_to_keep=shape[1] - keep
-            ).logits
-            targets = labels[:, keep + 1 :].to(to)
-            nats = torch.nn.functional.cross_entropy(
-                logits[:, :-1].float().transpose(1, 2), targets, reduction="none"
-            )
-            totals, counts = nats.sum(1).tolist(), (targets != -100).sum(1).tolist()
-            found.update(zip(rows, map(Score, totals, counts), strict=True))
-        return [found[row] for row in range(len(examples))]
+        examples = [question.example for question in batch]
+        shape = (len(batch), max(len(e.input_ids) for e in examples))
+        ids, labels = torch.full(shape, pad), torch.full(shape, -100)
+        mask = torch.zeros(shape, dtype=torch.long)
+        for i, example in enumerate(examples):
+            size = len(example.input_ids)
+            ids[i, :size] = torch.tensor(example.input_ids)
+            labels[i, :size] = torch.tensor(example.labels)
+            mask[i, :size] = 1
+        # Only the last positions are supervised as a rule; the others need no logits.
+        keep = int((labels != -100).any(0).nonzero().min()) - 1
+        logits = self._model(
+            input_ids=ids.to(to), attention_mask=mask.to(to), logits_to_keep=shape[1] - keep
+        ).logits
+        targets = labels[:, keep + 1 :].to(to)
+        nats = torch.nn.functional.cross_entropy(
+            logits[:, :-1].float().transpose(1, 2), targets, reduction="none"
+        )
+        totals, counts = nats.sum(1).tolist(), (targets != -100).sum(1).tolist()
+        return list(map(Score, totals, counts))
 
 
 class _Draw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed
@@ -150,3 +216,7 @@ def _batches(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
         batch.append(row)
     if batch:
         yield batch
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

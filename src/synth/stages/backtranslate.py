@@ -1,26 +1,25 @@
-"""Corpus + adapter -> candidates, in shards written whole; a killed run goes on where it was."""
+"""Corpus + adapter -> candidates, a stream through one engine; a killed run goes on."""
 
-import json
+import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
-from synth.errors import InputError, RunError
+from synth.errors import ModelError, RunError, SynthError
 from synth.models.protocols import Engine, Models, Request
 from synth.recipe import Recipe
-from synth.records import BadLine, Listener, Outcome, Progress, Segment, content_id, silent
-from synth.stages.common import prompt_of, read_adapter
-from synth.store.corpus import check_corpus, read_corpus
-from synth.store.files import file_hash, write_parquet, write_text
+from synth.records import Completion, Listener, Outcome, Progress, content_id, silent
+from synth.stages.common import AdapterInfo, provenance_of, read_adapter
+from synth.stages.reading import Account, Asking, pending
+from synth.stages.scoring import Answer, scored
+from synth.store.candidates import Asked, Scores, Shards, finished, unanswered
+from synth.store.corpus import Source, find_corpus
 from synth.store.run import Run
-from synth.tables.curation import CANDIDATE
-from synth.text.control import Learnt, drawn, language, learnt_traits, line
-from synth.text.segment import segments
+from synth.text.control import learnt_traits
 
 STAGE = "backtranslate"
-_STAMP = "fingerprint"
 
 
 def backtranslate(
@@ -32,150 +31,93 @@ def backtranslate(
     *,
     strict: bool = False,
 ) -> Outcome:
-    """Generates an instruction for every segment of the corpus into `run.candidates`.
+    """Generates instructions for every segment of the corpus into `run.candidates`.
 
-    Rows already generated with the same adapter, prompt and settings are kept, whatever became of
-    the corpus; rows made with others are set aside, and come back when those settings do.
+    The corpus passes through without being held. What was generated before for the same text with
+    the same adapter, prompt and settings is reused; only what changed is generated again.
 
     Raises:
         InputError: For a corpus without a document or, with `strict`, with a bad line.
-        SynthError: Without an adapter that fits the recipe.
+        SynthError: Without an adapter that fits the recipe, or when the engine fails.
     """
     started = time.time()
-    files = check_corpus(corpus)
+    sources = find_corpus(corpus, recipe.corpus)
     adapter = read_adapter(run.adapter, recipe, models)
-    made_by = content_id(
-        STAGE, 2, adapter.fingerprint, adapter.base_identity, adapter.prompt_hash,
-        recipe.generate.model_copy(update={"shard": 1}).fingerprint(),
-    )  # fmt: skip
+    made_by = _made_by(adapter, recipe)
     fingerprint = content_id(
-        made_by, recipe.corpus.fingerprint(), strict, *(file_hash(file) for file in files)
-    )
+        made_by, recipe.corpus.fingerprint(), _asked_for(recipe), strict,
+        *(source.identity() for source in sources),
+    )  # fmt: skip
     done = run.done(STAGE)
-    if done and done.fingerprint == fingerprint and run.segments.is_file():
+    whole = done and done.fingerprint == fingerprint and run.segments.is_file()
+    if done and whole and not done.counts["engine_errors"]:
         return Outcome(STAGE, done.counts, skipped=True)
     listen(Progress(STAGE, note="reading the corpus"))
-    reading = _read(files, recipe, strict=strict)
     run.forget(STAGE)
-    _open_shards(run, made_by)
-    _write_reading(run, reading)
-    ready = _finished_ids(run)
-    pending = [segment for segment in reading.segments if segment.id not in ready]
-    if pending:
-        learnt = learnt_traits(adapter.control)
-        _generate(run, recipe, models, learnt, pending, len(reading.segments), listen)
-    counts = {
-        "documents": reading.documents,
-        "bad_lines": len(reading.bad_lines),
-        "repeated_documents": reading.repeated,
-        "segments": len(reading.segments),
-        "skipped": sum(bool(segment.skip) for segment in reading.segments),
-        "reused": len(reading.segments) - len(pending),
-    }
+    asking = asking_of(recipe, models, adapter)
+    account, meter = Account(), _Meter(sources, listen)
+    answered = finished(run, recipe.generate)
+    stream = pending(run, sources, asking, answered, account, meter.read, strict=strict)
+    shards = Shards(run, provenance_of(recipe, adapter))
+    meter.account = account
+    with closing(stream):
+        _answer(stream, recipe, lambda: models.engine(recipe, _weights(run, recipe)), shards, meter)
+    lost = unanswered(run, recipe.generate)
+    if lost or sum(account.skipped.values()) + account.requests // recipe.generate.samples != (
+        account.segments
+    ):
+        raise RunError(
+            f"{run.candidates}: {lost} of {account.requests} requests have no answer; run the"
+            " same command again"
+        )
+    counts = {**account.counts(), **meter.counts(time.time() - started)}
     run.commit(STAGE, fingerprint, counts, started)
     return Outcome(STAGE, counts)
 
 
-class _Reading:
-    """A corpus as read: its segments in order, each once, and what was wrong with it."""
-
-    def __init__(self) -> None:
-        self.documents = 0
-        self.repeated = 0
-        self.segments: list[Segment] = []
-        self.bad_lines: list[BadLine] = []
+def asking_of(recipe: Recipe, models: Models, adapter: AdapterInfo) -> Asking:
+    """How the recipe puts segments to that adapter."""
+    learnt = learnt_traits(adapter.control)
+    return Asking(recipe, models.tokenizer(recipe), learnt, _made_by(adapter, recipe))
 
 
-def _read(files: Sequence[Path], recipe: Recipe, *, strict: bool) -> _Reading:
-    reading = _Reading()
-    settings = recipe.corpus
-    seen: set[str] = set()
-    for item in read_corpus(files, settings):
-        if isinstance(item, BadLine):
-            if strict:
-                raise InputError(
-                    f"{item.place}: {item.reason}; correct the line or leave out --strict"
-                )
-            reading.bad_lines.append(item)
-            continue
-        key = content_id(item.id, item.text)
-        if key in seen:
-            reading.repeated += 1
-            continue
-        seen.add(key)
-        reading.documents += 1
-        reading.segments += segments(
-            item, settings.min_chars, settings.max_chars, settings.shortest
-        )
-    if not reading.documents:
-        bad = f" ({len(reading.bad_lines)} bad lines; the first: {reading.bad_lines[0].place}:" \
-              f" {reading.bad_lines[0].reason})" if reading.bad_lines else ""  # fmt: skip
-        names = ", ".join(str(file) for file in files)
-        raise InputError(f"{names}: holds no document{bad}; check the file and corpus.text")
-    return reading
+def _made_by(adapter: AdapterInfo, recipe: Recipe) -> str:
+    """Hash of what an answer depends on beside its prompt and its seed."""
+    settings = recipe.generate
+    engine: tuple[object, ...] = (settings.engine, settings.weights)
+    if settings.engine == "vllm":
+        engine += tuple(sorted((k, v) for k, v in settings.vllm.items() if k not in _CAPACITY))
+    if settings.engine == "endpoint":
+        engine += (settings.endpoint.url, settings.endpoint.model)
+    return content_id(
+        STAGE, 3, adapter.fingerprint, adapter.base_identity, engine,
+        settings.temperature, settings.top_p,
+    )  # fmt: skip
 
 
-def _open_shards(run: Run, made_by: str) -> None:
-    """Makes `run.candidates` the folder of the rows made by this adapter and these settings."""
-    stamp = run.candidates / _STAMP
-    current = stamp.read_text(encoding="utf-8") if stamp.is_file() else None
-    if current == made_by:
-        return
-    if run.candidates.is_dir() and current is not None:
-        run.candidates.rename(run.set_aside(current))
-    if run.set_aside(made_by).is_dir():
-        run.set_aside(made_by).rename(run.candidates)
-    run.candidates.mkdir(parents=True, exist_ok=True)
-    write_text(stamp, made_by)
+_CAPACITY = frozenset(
+    "gpu_memory_utilization max_num_seqs max_num_batched_tokens tensor_parallel_size"
+    " pipeline_parallel_size data_parallel_size enforce_eager swap_space cpu_offload_gb"
+    " block_size disable_log_stats max_model_len enable_prefix_caching".split()
+)
+"""Engine arguments of vLLM that decide how fast it is, not what it says."""
 
 
-def _write_reading(run: Run, reading: _Reading) -> None:
-    ids = pl.DataFrame({"segment_id": [segment.id for segment in reading.segments]})
-    write_parquet(run.segments, ids)
-    lines = [
-        json.dumps({"place": bad.place, "reason": bad.reason}, ensure_ascii=False)
-        for bad in reading.bad_lines
-    ]
-    write_text(run.bad_lines, "".join(line + "\n" for line in lines))
-
-
-def _finished_ids(run: Run) -> set[str]:
-    """Ids of the rows in committed shards."""
-    shards = run.shards()
-    if not shards:
-        return set()
-    return set(pl.scan_parquet(shards).select("segment_id").collect()["segment_id"])
-
-
-def _generate(
-    run: Run,
-    recipe: Recipe,
-    models: Models,
-    learnt: Learnt,
-    pending: Sequence[Segment],
-    total: int,
-    listen: Listener,
-) -> None:
-    """Writes the pending segments' candidates, a shard at a time."""
-    listen(
-        Progress(STAGE, total - len(pending), total, "segment", f"loading {recipe.generate.engine}")
-    )
-    engine = models.engine(recipe, _weights(run, recipe))
-    number = len(run.shards())
-    done = total - len(pending)
-    try:
-        for chunk in _chunks(pending, recipe.generate.shard):
-            rows = _candidates(chunk, recipe, engine, learnt)
-            write_parquet(run.shard(number), pl.DataFrame(rows, schema=CANDIDATE, orient="row"))
-            number += 1
-            done += len(chunk)
-            listen(Progress(STAGE, done, total, "segment"))
-    finally:
-        engine.close()
+def _asked_for(recipe: Recipe) -> str:
+    """Hash of how much is asked, and how it is put."""
+    settings = recipe.generate
+    return content_id(
+        settings.samples, settings.scores, settings.seed, settings.max_tokens,
+        settings.max_new_tokens, settings.control, recipe.prompt.fingerprint(),
+    )  # fmt: skip
 
 
 def _weights(run: Run, recipe: Recipe) -> Path:
-    """The folder of what the recipe wants run."""
+    """The folder of what the recipe wants run.
+
+    Raises:
+        RunError: When that was never made.
+    """
     if recipe.generate.weights == "adapter":
         return run.adapter
     if run.done("merge") is None or not run.merged.is_dir():
@@ -183,49 +125,117 @@ def _weights(run: Run, recipe: Recipe) -> Path:
     return run.merged
 
 
-def _chunks(segments: Sequence[Segment], size: int) -> Iterator[Sequence[Segment]]:
-    for start in range(0, len(segments), size):
-        yield segments[start : start + size]
+def _answer(
+    stream: Iterator[Asked],
+    recipe: Recipe,
+    start: Callable[[], Engine],
+    shards: Shards,
+    meter: "_Meter",
+) -> None:
+    """Puts the stream to the engine, if anything is in it, and writes the answers in shards."""
+    first = next(stream, None)
+    if first is None:
+        return
+    meter.tell(f"loading {recipe.generate.engine}")
+    engine = start()
+    meter.begin()
+    held: list[Answer] = []
+    try:
+        for asked, completion in _completed(engine, itertools.chain([first], stream)):
+            held.append((asked, completion))
+            meter.count(asked, completion)
+            if len(held) >= recipe.generate.shard:
+                shards.write(scored(engine, held, recipe))
+                held = []
+        if held:
+            shards.write(scored(engine, held, recipe))
+    except (KeyboardInterrupt, SynthError):
+        if held and not recipe.generate.scores:
+            shards.write([(asked, completion, Scores()) for asked, completion in held])
+        raise
+    finally:
+        engine.close()
 
 
-def _candidates(
-    chunk: Sequence[Segment], recipe: Recipe, engine: Engine, learnt: Learnt
-) -> list[tuple[object, ...]]:
-    """Rows of `CANDIDATE`, one per segment; a skipped segment is not put to the engine."""
-    prompt, room = prompt_of(recipe), recipe.generate.max_tokens
-    asked = [segment for segment in chunk if not segment.skip]
-    seeds = {s.id: int(content_id(recipe.generate.seed, s.id), 16) for s in asked}
-    wanted = {s.id: _wanted(s, recipe, learnt, seeds[s.id]) for s in asked}
-    requests = [
-        Request(prompt.render(s.text, engine.tokenizer, room, wanted[s.id]).ids, seeds[s.id])
-        for s in asked
-    ]
-    answers = dict(zip((s.id for s in asked), engine.generate(requests), strict=True))
-    rows: list[tuple[object, ...]] = []
-    for segment in chunk:
-        answer = answers.get(segment.id)
-        rows.append(
-            (
-                segment.id,
-                segment.document_id,
-                segment.start,
-                segment.end,
-                segment.text,
-                segment.skip,
-                answer.text if answer else None,
-                answer.finish if answer else None,
-                answer.tokens if answer else None,
-                answer.logprob if answer else None,
-                wanted.get(segment.id),
-                json.dumps(segment.metadata, ensure_ascii=False, sort_keys=True),
+def _completed(engine: Engine, stream: Iterable[Asked]) -> Iterator[Answer]:
+    """Each request of the stream with its completion, as they finish.
+
+    Raises:
+        ModelError: When the engine ends without an answer to each.
+    """
+    waiting: dict[int, Asked] = {}
+
+    def requests() -> Iterator[Request]:
+        for key, asked in enumerate(stream):
+            waiting[key] = asked
+            yield Request(asked.ids, asked.seed, key)
+
+    for key, completion in engine.generate(requests()):
+        yield waiting.pop(key), completion
+    if waiting:
+        raise ModelError(f"the engine left {len(waiting)} requests without an answer; run again")
+
+
+@dataclass(slots=True)
+class _Meter:
+    """What passes through: tells how far the work is, and adds it up."""
+
+    sources: Sequence[Source]
+    listen: Listener
+    account: Account | None = None
+    read_bytes: int = 0
+    began: float = 0.0
+    done: int = 0
+    new_tokens: int = 0
+    prompt_tokens: int = 0
+    errors: int = 0
+    first_error: str = ""
+
+    def read(self, count: int) -> None:
+        """So many bytes of the corpus were read."""
+        self.read_bytes += count
+
+    def begin(self) -> None:
+        """The engine is ready."""
+        self.began = time.monotonic()
+        self.tell("")
+
+    def count(self, asked: Asked, completion: Completion) -> None:
+        """One answer more."""
+        self.done += 1
+        self.prompt_tokens += len(asked.ids)
+        self.new_tokens += completion.tokens
+        if completion.finish == "error":
+            self.errors += 1
+            self.first_error = self.first_error or completion.error
+        if self.done % 32 == 0:
+            seconds = max(1e-6, time.monotonic() - self.began)
+            errors = f", {self.errors} errors" if self.errors else ""
+            self.tell(
+                f"{self.prompt_tokens / seconds:,.0f} tokens/s in,"
+                f" {self.new_tokens / seconds:,.0f} out{errors}"
             )
-        )
-    return rows
 
+    def tell(self, note: str) -> None:
+        """How far it is, of what by the bytes read so far will be the whole."""
+        account = self.account
+        if account is None:
+            return
+        size = sum(source.size for source in self.sources)
+        share = min(1.0, self.read_bytes / size) if size else 0.0
+        total = round(account.requests / share) if share else 0
+        self.listen(Progress(STAGE, account.reused + self.done, total, "candidate", note))
 
-def _wanted(segment: Segment, recipe: Recipe, learnt: Learnt, seed: int) -> str:
-    """The control line of a segment: drawn, but for the language, which is the text's own."""
-    wanted = drawn(learnt, recipe.generate.control, seed)
-    if "language" in wanted and "language" not in recipe.generate.control:
-        wanted["language"] = language(segment.text)
-    return line(wanted)
+    def counts(self, seconds: float) -> dict[str, int | float | str]:
+        """Name -> number, for the manifest."""
+        counts: dict[str, int | float | str] = {
+            "generated": self.done,
+            "engine_errors": self.errors,
+            "prompt_tokens": self.prompt_tokens,
+            "new_tokens": self.new_tokens,
+        }
+        if self.first_error:
+            counts["first_error"] = self.first_error
+        if self.done:
+            counts["pairs_per_hour"] = round(self.done / max(seconds, 1e-6) * 3600)
+        return counts

@@ -16,16 +16,21 @@ from synth.records import Pair
 from synth.settings import Pairs
 from synth.store.files import write_json
 from synth.store.pairs import read_pairs
+from synth.store.run import versions
 from synth.tables.duplicates import near_any
 from synth.text.control import line, traits
 from synth.text.junk import NULL, junk
+from synth.text.keywords import keywords
 
 _FILE = "synth.json"
 
 
 def prompt_of(recipe: Recipe) -> Prompt:
     """The recipe's prompt."""
-    return Prompt(recipe.prompt.style, recipe.prompt.task, tuple(recipe.prompt.control))
+    settings = recipe.prompt
+    return Prompt(
+        settings.style, settings.task, tuple(settings.control), settings.keywords, keywords
+    )
 
 
 def wanted_of(instruction: str, recipe: Recipe) -> str:
@@ -118,3 +123,24 @@ def read_adapter(adapter: Path, recipe: Recipe, models: Models) -> AdapterInfo:
             " run `synth finetune` or restore the recipe's prompt"
         )
     return info
+
+
+def provenance_of(recipe: Recipe, adapter: AdapterInfo) -> str:
+    """What a candidate comes from beside its document, as JSON."""
+    settings = recipe.generate
+    facts = {
+        "base": adapter.base,
+        "base_identity": adapter.base_identity,
+        "adapter": adapter.fingerprint,
+        "prompt": adapter.prompt_hash,
+        "engine": settings.engine,
+        "weights": settings.weights,
+        "sampling": {
+            "temperature": settings.temperature,
+            "top_p": settings.top_p,
+            "max_new_tokens": settings.max_new_tokens,
+            "seed": settings.seed,
+        },
+        "versions": versions(),
+    }
+    return json.dumps(facts, ensure_ascii=False)

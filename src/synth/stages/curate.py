@@ -1,14 +1,15 @@
 """Candidates -> curated + rejected + ledger."""
 
 import time
+from typing import Any
 
-import polars as pl
-
-from synth.errors import RunError
+from synth.errors import RecipeError, RunError
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Progress, content_id, silent
+from synth.store.candidates import candidates
 from synth.store.files import write_json, write_parquet
 from synth.store.run import Run
+from synth.tables.curation import CANDIDATE
 from synth.tables.curation import curate as curate_rows
 
 STAGE = "curate"
@@ -22,23 +23,33 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
     """
     started = time.time()
     made = run.need("backtranslate")
-    fingerprint = content_id(STAGE, 1, made.fingerprint, recipe.curate.fingerprint())
+    shards = [(path.name, path.stat().st_size) for path in run.shards()]
+    fingerprint = content_id(STAGE, 2, made.fingerprint, recipe.curate.fingerprint(), shards)
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and run.curated.is_file():
         return Outcome(STAGE, done.counts, skipped=True)
-    candidates = _candidates(run)
-    listen(Progress(STAGE, 0, candidates.height, "candidate"))
-    result = curate_rows(candidates, recipe.curate)
-    ledger = {
+    if recipe.curate.rank in ("r_ifd", "ifd") and recipe.curate.rank not in recipe.generate.scores:
+        raise RecipeError(
+            f"curate.rank is {recipe.curate.rank}, which generate.scores does not measure; add it"
+            " there, or rank by logprob"
+        )
+    rows = candidates(run, recipe.generate).select(CANDIDATE.keys()).collect()
+    listen(Progress(STAGE, 0, rows.height, "candidate"))
+    result = curate_rows(rows, recipe.curate)
+    ledger: dict[str, Any] = {
         "documents": made.counts["documents"],
         "bad_lines": made.counts["bad_lines"],
         "repeated_documents": made.counts["repeated_documents"],
+        "empty_documents": made.counts["empty_documents"],
         "segments": made.counts["segments"],
         "buckets": result.buckets(),
     }
-    if sum(result.buckets().values()) != made.counts["segments"]:
+    if recipe.generate.samples > 1:
+        ledger["rejected_candidates"] = result.rejections()
+    counted = sum(ledger["buckets"].values())
+    if counted != made.counts["segments"]:
         raise RunError(
-            f"{run.candidates}: holds {candidates.height} of {made.counts['segments']} segments;"
+            f"{run.candidates}: {counted} of {made.counts['segments']} segments are accounted for;"
             " run `synth backtranslate` again"
         )
     run.forget(STAGE)
@@ -46,15 +57,5 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
     write_parquet(run.rejected, result.rejected)
     write_json(run.ledger, ledger)
     run.commit(STAGE, fingerprint, ledger, started)
-    listen(Progress(STAGE, candidates.height, candidates.height, "candidate"))
+    listen(Progress(STAGE, rows.height, rows.height, "candidate"))
     return Outcome(STAGE, ledger)
-
-
-def _candidates(run: Run) -> pl.DataFrame:
-    """The rows of the present corpus, in its order, whichever shards they lie in."""
-    shards = run.shards()
-    if not shards:
-        raise RunError(f"{run.candidates}: no candidates; run `synth backtranslate` first")
-    order = pl.scan_parquet(run.segments)
-    rows = pl.scan_parquet(shards)
-    return order.join(rows, on="segment_id", how="inner", maintain_order="left").collect()

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from synth.models.protocols import Judge, Models, Request
+from synth.models.protocols import Judge, Models, completions, losses
 from synth.prompt import Example
 from synth.recipe import Recipe
 from synth.records import Completion, Listener, Outcome, Pair, Progress, content_id, silent
@@ -46,11 +46,9 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     # Nobody wrote an instruction for a passage: it is asked for one like the first pair's.
     shown = [Pair(held_out[0].instruction, text) for text in recipe.evaluate.passages]
     try:
-        judge.use_adapter(False)
-        before, said_before = _measure(judge, recipe, held_out, shown)
+        before, said_before = _measure(judge, recipe, held_out, shown, adapter=False)
         listen(Progress(STAGE, 1, 2, "model", "after"))
-        judge.use_adapter(True)
-        after, said_after = _measure(judge, recipe, held_out, shown)
+        after, said_after = _measure(judge, recipe, held_out, shown, adapter=True)
     finally:
         judge.close()
     listen(Progress(STAGE, 2, 2, "model"))
@@ -101,9 +99,10 @@ def _checks(before: Metrics, after: Metrics, settings: Evaluate) -> dict[str, di
 
 
 def _measure(
-    judge: Judge, recipe: Recipe, held_out: Sequence[Pair], shown: Sequence[Pair]
+    judge: Judge, recipe: Recipe, held_out: Sequence[Pair], shown: Sequence[Pair], *, adapter: bool
 ) -> tuple[Metrics, list[str]]:
     """The metrics, and what is generated for the shown texts, then for the held-out ones."""
+    judge.use_adapter(adapter)
     pairs = [*shown, *held_out]
     answers = _answers(judge, recipe, pairs, pairs)
     said = [answer.text for answer in answers]
@@ -115,7 +114,7 @@ def _measure(
     )
     leaks = leaking(rows, recipe.curate.max_copied_words)
     found = {
-        **_likelihoods(judge, recipe, held_out),
+        **_likelihoods(judge, recipe, held_out, adapter=adapter),
         "chrf": metrics.chrf(ours, references),
         "rouge_l": metrics.rouge_l(ours, references),
         "leak": sum(leaks) / len(ours),
@@ -135,7 +134,7 @@ def _answers(
         prompt.render(pair.response, judge.tokenizer, limit, wanted_of(other.instruction, recipe))
         for pair, other in zip(pairs, like, strict=True)
     ]
-    return judge.generate([Request(rendered.ids, 0) for rendered in prompts])
+    return completions(judge, [rendered.ids for rendered in prompts])
 
 
 def _of_texts(texts: Sequence[str]) -> Metrics:
@@ -148,7 +147,9 @@ def _of_texts(texts: Sequence[str]) -> Metrics:
     }
 
 
-def _likelihoods(judge: Judge, recipe: Recipe, held_out: Sequence[Pair]) -> Metrics:
+def _likelihoods(
+    judge: Judge, recipe: Recipe, held_out: Sequence[Pair], *, adapter: bool
+) -> Metrics:
     """Loss on the held-out instructions and their eos, and how well they find their texts."""
     count = min(recipe.evaluate.retrieval_texts, len(held_out))
     tried = min(recipe.evaluate.retrieval_pairs, len(held_out))
@@ -158,7 +159,7 @@ def _likelihoods(judge: Judge, recipe: Recipe, held_out: Sequence[Pair]) -> Metr
         for i, pair in enumerate(held_out[:tried])
         for step in range(1, count)
     ]
-    scores = judge.scores([*own, *others])
+    scores = losses(judge, [*own, *others], adapter=adapter)
     nats = math.fsum(score.nats for score in scores[: len(own)])
     tokens = sum(score.tokens for score in scores[: len(own)])
     size = sum(len(pair.instruction.encode()) for pair in held_out)

@@ -11,7 +11,7 @@ from synth.stages.curate import curate
 from synth.stages.evaluate import evaluate
 from synth.stages.export import export
 from synth.stages.finetune import finetune
-from synth.store.corpus import check_corpus
+from synth.store.corpus import find_corpus
 from synth.store.run import Run
 
 
@@ -31,7 +31,7 @@ def run_all(
         NoGoError: When the report card says no-go and `force` is not set.
         SynthError: Whatever a stage raises; what is done stays done.
     """
-    check_corpus(corpus)  # before the training, not after it
+    find_corpus(corpus, recipe.corpus)  # before the training, not after it
     yield finetune(run, recipe, models, listen)
     card = evaluate(run, recipe, models, listen)
     yield card

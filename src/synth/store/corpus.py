@@ -1,61 +1,260 @@
-"""Corpus files -> documents, streamed; a line that holds none comes out as a bad line."""
+"""Files, folders, patterns, standard input and Hub datasets -> documents, streamed.
 
-import json
-from collections.abc import Iterator, Sequence
+A line, row or file that holds no document comes out as a bad line. Nothing is held in memory.
+"""
+
+import re
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from synth.errors import InputError
 from synth.recipe import resolve_path
 from synth.records import BadLine, Document, content_id
 from synth.settings import Corpus
+from synth.store.files import file_hash
+from synth.store.formats import (
+    KNOWN,
+    Meter,
+    check_column,
+    columns_of,
+    jsonl,
+    of_row,
+    read_file,
+    split_name,
+    unicode_only,
+)
+
+_HUB = "hub:"
+_WILD = re.compile(r"[*?\[]")
 
 
-def check_corpus(paths: Sequence[str]) -> list[Path]:
-    """The corpus's files.
+class Source(Protocol):
+    """One file, or what is read like one."""
+
+    @property
+    def name(self) -> str:
+        """What places call it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk; 0 when nobody knows."""
+
+    def identity(self) -> str:
+        """A value that is another when the content is another."""
+
+    def read(
+        self, settings: Corpus, advance: Callable[[int], None]
+    ) -> Iterator[Document | BadLine]:
+        """Its documents in order; `advance` is told of the bytes on disk that were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file on disk."""
+
+    path: Path
+    name: str
+    size: int
+
+    def identity(self) -> str:
+        """Hash of the content; of texts without fields also of the name, which is their id."""
+        try:
+            content = file_hash(self.path)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from error
+        parts = split_name(self.path.name)
+        is_text = parts is not None and parts[1] in {".txt", ".md", ".markdown"}
+        return content_id(self.name, content) if is_text else content
+
+    def read(
+        self, settings: Corpus, advance: Callable[[int], None]
+    ) -> Iterator[Document | BadLine]:
+        """Its documents in order."""
+        return read_file(self.path, self.name, settings, Meter(self.size, advance))
+
+
+@dataclass(frozen=True, slots=True)
+class StandardInput:
+    """What is piped in, as jsonl."""
+
+    name: str = "stdin"
+    size: int = 0
+
+    def identity(self) -> str:
+        """Always another: what will come cannot be known."""
+        return uuid.uuid4().hex
+
+    def read(
+        self, settings: Corpus, advance: Callable[[int], None]
+    ) -> Iterator[Document | BadLine]:
+        """Its documents as they come."""
+        return jsonl(sys.stdin.buffer, self.name, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class HubSource:
+    """A split of a dataset on the Hub, at one commit."""
+
+    dataset: str
+    config: str | None
+    split: str
+    commit: str
+    size: int = 0
+
+    @property
+    def name(self) -> str:
+        """`hub:OWNER/NAME`."""
+        return _HUB + self.dataset
+
+    def identity(self) -> str:
+        """Hash of id, config, split and commit."""
+        return content_id(_HUB, self.dataset, self.config, self.split, self.commit)
+
+    def read(
+        self, settings: Corpus, advance: Callable[[int], None]
+    ) -> Iterator[Document | BadLine]:
+        """Its documents in order, as they are downloaded."""
+        from datasets import load_dataset
+
+        with hub_errors(self.name):
+            rows: Any = load_dataset(
+                self.dataset, self.config, split=self.split, revision=self.commit, streaming=True
+            )
+            if rows.features is not None:
+                check_column(list(rows.features), self.name, settings)
+                rows = rows.select_columns([c for c in columns_of(settings) if c in rows.features])
+            for number, row in enumerate(rows, 1):
+                if number == 1:
+                    check_column(list(row), self.name, settings)
+                yield unicode_only(of_row(row, f"{self.name}:{number}", settings))
+
+
+def ignore(_: int) -> None:
+    """Is told of bytes and does nothing."""
+
+
+def find_corpus(names: Sequence[str], settings: Corpus) -> list[Source]:
+    """What the names stand for, in their order, each once.
+
+    Args:
+        names: Files, folders, patterns (`**` for folders at any depth), `-` for jsonl on standard
+            input, `bundled:...`, or `hub:OWNER/NAME`.
+        settings: Config, split and revision of a Hub dataset.
 
     Raises:
-        InputError: For a missing file, a folder, or a format that synth does not read.
+        InputError: For a name that stands for nothing, or for nothing that synth reads; for a Hub
+            dataset that cannot be reached.
     """
-    if not paths:
-        raise InputError("no corpus named; give one or more .jsonl files")
-    files = [resolve_path(path) for path in paths]
-    for file in files:
-        if not file.exists():
-            raise InputError(f"{file}: no such file; check the path")
-        if not file.is_file() or file.suffix not in {".jsonl", ".ndjson"}:
-            raise InputError(
-                f"{file}: a corpus is a .jsonl file, one JSON object a line; convert it"
-            )
+    if not names:
+        raise InputError("no corpus named; give files, folders, patterns, hub:OWNER/NAME or -")
+    found: dict[Path | str, Source] = {}
+    for name in names:
+        if name == "-":
+            found.setdefault(name, StandardInput())
+        elif name.startswith(_HUB):
+            if name not in found:
+                found[name] = _hub(name.removeprefix(_HUB), settings)
+        else:
+            for source in _files(name):
+                found.setdefault(source.path.resolve(), source)
+    return list(found.values())
+
+
+def read_corpus(
+    sources: Sequence[Source], settings: Corpus, advance: Callable[[int], None] = ignore
+) -> Iterator[Document | BadLine]:
+    """Documents in the order of the sources.
+
+    Args:
+        sources: As `find_corpus` found them.
+        settings: Names of the fields.
+        advance: Is told how many bytes on disk were read since its last call; of a file they add
+            up to its size. Of a packed file the packed bytes count.
+
+    Raises:
+        InputError: For a source that cannot be read, is damaged or has no column of texts.
+    """
+    for source in sources:
+        yield from source.read(settings, advance)
+
+
+def _files(name: str) -> list[FileSource]:
+    path = resolve_path(name)
+    if path.is_dir():
+        return _inside(path, "**/*", name)
+    if not path.exists():
+        if _WILD.search(name):
+            return _matching(path, name)
+        raise InputError(f"{name}: no such file; check the path")
+    if split_name(path.name) is None:
+        raise InputError(f"{name}: not a format that synth reads; convert it to one of {KNOWN}")
+    if not path.is_file():
+        raise InputError(f"{name}: neither a file nor a folder; pipe jsonl in and name it -")
+    return [_file(path, path.name)]
+
+
+def _matching(path: Path, name: str) -> list[FileSource]:
+    """The files that match a pattern; its folder is what stands before the first wildcard."""
+    depth = next(n for n, part in enumerate(path.parts) if _WILD.search(part))
+    pattern = "/".join(path.parts[depth:])
+    if path.parts[-1] == "**":
+        pattern += "/*"
+    return _inside(Path(*path.parts[:depth]), pattern, name)
+
+
+def _inside(folder: Path, pattern: str, name: str) -> list[FileSource]:
+    """The files below a folder that synth reads, sorted; hidden ones are passed over."""
+    try:
+        paths = {path.relative_to(folder): path for path in folder.glob(pattern)}
+    except ValueError as error:
+        raise InputError(f"{name}: no pattern ({error}); correct it") from error
+    files = [
+        _file(path, place.as_posix())
+        for place, path in sorted(paths.items())
+        if split_name(path.name) is not None
+        and not any(part.startswith(".") for part in place.parts)
+        and path.is_file()
+    ]
+    if not files:
+        raise InputError(f"{name}: no file there that synth reads; it reads {KNOWN}")
     return files
 
 
-def read_corpus(paths: Sequence[Path], settings: Corpus) -> Iterator[Document | BadLine]:
-    """Documents in the order of the files; blank lines are passed over."""
-    for path in paths:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
-                if raw.strip():
-                    yield _document(raw, f"{path.name}:{number}", settings)
+def _file(path: Path, name: str) -> FileSource:
+    # Linux allows any bytes in a name; those that are no Unicode are shown as escapes.
+    shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return FileSource(path, shown, path.stat().st_size)
 
 
-def _document(raw: bytes, place: str, settings: Corpus) -> Document | BadLine:
+def _hub(dataset: str, settings: Corpus) -> HubSource:
+    """The dataset at the commit that its revision is now."""
+    from huggingface_hub import HfApi
+
+    name = _HUB + dataset
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", dataset):
+        raise InputError(f"{name}: a dataset on the Hub is hub:OWNER/NAME; correct it")
+    if Path(dataset).exists():  # `datasets` would read that instead
+        raise InputError(f"{name}: {dataset} is also a path here; name that, or run elsewhere")
+    with hub_errors(name):
+        commit = HfApi().dataset_info(dataset, revision=settings.revision).sha
+    return HubSource(dataset, settings.config, settings.split, str(commit))
+
+
+@contextmanager
+def hub_errors(name: str) -> Iterator[None]:
+    """Turns what the Hub's libraries raise for a dataset into an InputError."""
+    import httpx2
+
     try:
-        row: Any = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        return BadLine(place, f"not UTF-8 (byte {error.start + 1})")
-    except (ValueError, RecursionError):
-        return BadLine(place, "not JSON")
-    if not isinstance(row, dict):
-        return BadLine(place, "not a JSON object")
-    text = row.get(settings.text)
-    if not isinstance(text, str) or not text.strip():
-        return BadLine(place, f"no text in the field {settings.text!r}")
-    metadata = {key: str(row[key]) for key in settings.metadata if row.get(key) is not None}
-    name = row.get(settings.id)
-    document = Document(content_id(text) if name is None else str(name), text, place, metadata)
-    try:
-        "".join((document.id, text, *metadata.values())).encode("utf-8")
-    except UnicodeEncodeError:
-        return BadLine(place, "half a surrogate pair, which is no Unicode text")
-    return document
+        yield
+    except (OSError, ValueError, RuntimeError, httpx2.TransportError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{name}: cannot be read: {reason:.200}; check the id, config, split and revision, the"
+            " network, and for a gated dataset your login (`hf auth login`)"
+        ) from error

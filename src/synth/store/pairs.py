@@ -12,6 +12,7 @@ from synth.errors import InputError
 from synth.recipe import resolve_path
 from synth.records import Pair, content_id
 from synth.settings import Pairs, PairSource
+from synth.store.corpus import hub_errors
 
 Rows = Iterator[tuple[str, Mapping[str, Any]]]
 """Place (`file:line`) and columns of each row."""
@@ -208,10 +209,9 @@ def _parquet(path: Path) -> Rows:
 
 def _hub(source: PairSource, seed: int) -> Rows:
     from datasets import load_dataset
-    from datasets.exceptions import DatasetNotFoundError
 
     name = source.name
-    try:
+    with hub_errors(name):
         rows: Any = load_dataset(
             name,
             source.config,
@@ -223,9 +223,3 @@ def _hub(source: PairSource, seed: int) -> Rows:
             rows = rows.shuffle(seed=seed, buffer_size=_BUFFER)
         for number, row in enumerate(rows):
             yield f"{name}[{number}]", row
-    except (DatasetNotFoundError, ConnectionError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{name}: cannot be read: {reason:.200}; check the id, config, split and revision, the"
-            " network, and for a gated dataset your login (`hf auth login`)"
-        ) from error

@@ -63,12 +63,12 @@ class Run:
 
     @property
     def candidates(self) -> Path:
-        """Shards of candidates."""
+        """Segments, and shards of what the engine said of them."""
         return self.folder / "candidates"
 
     @property
     def segments(self) -> Path:
-        """Ids of the corpus's segments, in the order of the corpus."""
+        """The corpus's segments, in its order, with what was asked of each."""
         return self.candidates / "segments.parquet"
 
     @property
@@ -95,10 +95,6 @@ class Run:
     def dataset(self) -> Path:
         """Where `synth run` exports to."""
         return self.folder / "dataset"
-
-    def set_aside(self, fingerprint: str) -> Path:
-        """Where candidates of another fingerprint wait, should it come back."""
-        return self.folder / f"candidates-{fingerprint}"
 
     def shards(self) -> list[Path]:
         """Shards that were committed, in order."""
@@ -132,7 +128,7 @@ class Run:
         stages[stage] = {
             "fingerprint": fingerprint,
             "counts": dict(counts),
-            "versions": _versions(),
+            "versions": versions(),
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "seconds": round(time.time() - started, 1),
         }
@@ -176,7 +172,8 @@ class Run:
             ) from error
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Package -> installed version, of those that results depend on."""
     installed = {}
     for package in _VERSIONED:
         try:

@@ -10,6 +10,7 @@ from synth.tables.rules import copied, rules
 
 CANDIDATE = {
     "segment_id": pl.String,
+    "sample": pl.Int64,
     "document_id": pl.String,
     "start": pl.Int64,
     "end": pl.Int64,
@@ -19,48 +20,81 @@ CANDIDATE = {
     "finish": pl.String,
     "tokens": pl.Int64,
     "logprob": pl.Float64,
+    "r_ifd": pl.Float64,
+    "ifd": pl.Float64,
+    "error": pl.String,
     "wanted": pl.String,
+    "seed": pl.Int64,
+    "shortened": pl.Boolean,
     "metadata": pl.String,
+    "provenance": pl.String,
 }
-"""Columns of a candidate; `metadata` is a JSON object; skipped segments lack what was generated."""
+"""Columns of a candidate; `metadata` and `provenance` are JSON objects; a segment that was skipped
+is one row that lacks what is generated."""
+
+_LOWER_IS_BETTER = {"first": "sample", "r_ifd": "r_ifd", "ifd": "ifd"}
 
 
 @dataclass(frozen=True, slots=True)
 class Curation:
     """What was kept, what was dropped and why, in the order of the candidates.
 
-    `rejected` has three columns more: `reason`, `value` (what the rule measured) and, for
-    duplicates, `collided_with` (the segment id of the row that stayed).
+    `rejected` has four columns more: `reason`, `value` (what the rule measured), for duplicates
+    `collided_with` (the segment id of the row that stayed), and `rank` (place among all by score).
     """
 
     curated: pl.DataFrame
     rejected: pl.DataFrame
 
     def buckets(self) -> dict[str, int]:
-        """Bucket -> rows; `kept` first, then the reasons, most frequent first."""
-        reasons = (
-            self.rejected.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
+        """Bucket -> segments, each in one: `kept` first, then the reasons, most frequent first.
+
+        A segment none of whose samples was kept is in the bucket of its best sample.
+        """
+        left = (
+            self.rejected.filter(pl.col("reason") != "outranked")
+            .join(self.curated, on="segment_id", how="anti")
+            .sort("rank", maintain_order=True)
+            .unique("segment_id", keep="first", maintain_order=True)
         )
-        return {"kept": self.curated.height, **dict(reasons.iter_rows())}
+        return {"kept": self.curated.height, **_counted(left)}
+
+    def rejections(self) -> dict[str, int]:
+        """Reason -> candidates, most frequent first; with several samples more than segments."""
+        return _counted(self.rejected)
+
+
+def _counted(rows: pl.DataFrame) -> dict[str, int]:
+    counts = rows.group_by("reason").len().sort(["len", "reason"], descending=[True, False])
+    return dict(counts.iter_rows())
 
 
 def curate(candidates: pl.DataFrame, settings: Curate) -> Curation:
-    """Applies every rule, then removes duplicates on both sides, best log-probability first.
+    """Applies every rule, keeps a segment's best sample, then removes duplicates on both sides.
+
+    Of two duplicates that of the better score stays (`settings.rank`).
 
     Args:
         candidates: Rows of `CANDIDATE`.
         settings: Thresholds.
     """
     frame = candidates.with_row_index("position").with_columns(
-        reason=pl.when(pl.col("skip") != "").then("segment_" + pl.col("skip")),
-        why=pl.lit(None, pl.String),
+        reason=pl.when(pl.col("skip") != "")
+        .then("segment_" + pl.col("skip"))
+        .when(pl.col("finish") == "error")
+        .then(pl.lit("engine_error")),
+        why=pl.when(pl.col("finish") == "error").then("error"),
         collided_with=pl.lit(None, pl.String),
+        rank=_rank(settings),
     )
     frame = _claim(frame, "copied", copied(frame, settings.max_copied_words), "true")
     for rule in rules(settings):
         frame = frame.with_columns(rule.value.alias("value"))
         bad = frame.select(~rule.good.fill_null(value=False)).to_series()
         frame = _claim(frame, rule.name, bad, pl.col("value").cast(pl.String))
+    good_rank = pl.when(pl.col("reason").is_null()).then("rank")
+    outranked = frame.select(good_rank > good_rank.min().over("segment_id")).to_series()
+    frame = _claim(frame, "outranked", outranked.fill_null(value=False), pl.lit(settings.rank))
     for name, column, near in (
         ("same_text", "text", False),
         ("same_instruction", "instruction", False),
@@ -72,10 +106,26 @@ def curate(candidates: pl.DataFrame, settings: Curate) -> Curation:
     kept = pl.col("reason").is_null()
     curated = frame.filter(kept).select(candidates.columns)
     rejected = frame.filter(~kept).select(
-        *candidates.columns, "reason", pl.col("why").alias("value"), "collided_with"
+        *candidates.columns, "reason", pl.col("why").alias("value"), "collided_with", "rank"
     )
     assert curated.height + rejected.height == candidates.height
     return Curation(curated, rejected)
+
+
+def _rank(settings: Curate) -> pl.Expr:
+    """Place of each row by its score, 0 the best, ties by id and sample; nulls are last."""
+    score = (
+        -pl.col("logprob")
+        if settings.rank == "logprob"
+        else pl.col(_LOWER_IS_BETTER[settings.rank])
+    )
+    order = pl.arg_sort_by(
+        score.fill_null(float("inf")) if settings.rank != "first" else score,
+        "segment_id",
+        "sample",
+        nulls_last=True,
+    )
+    return order.arg_sort().cast(pl.Int64)
 
 
 def _claim(frame: pl.DataFrame, name: str, bad: pl.Series, value: pl.Expr | str) -> pl.DataFrame:
@@ -92,9 +142,7 @@ def _drop_duplicates(
     frame: pl.DataFrame, name: str, column: str, threshold: float | None
 ) -> pl.DataFrame:
     """Claims the rows not yet claimed that are the same as, or near, a better one."""
-    open_rows = frame.filter(pl.col("reason").is_null()).sort(
-        ["logprob", "segment_id"], descending=[True, False]
-    )
+    open_rows = frame.filter(pl.col("reason").is_null()).sort("rank")
     if open_rows.is_empty():
         return frame
     texts = open_rows[column]

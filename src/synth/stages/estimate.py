@@ -1,0 +1,109 @@
+"""Corpus + adapter -> what backtranslating it will take: a part is read, a little is generated."""
+
+import itertools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from synth.models.protocols import Engine, Models, Request
+from synth.recipe import Recipe
+from synth.records import BadLine, Document, Listener, Outcome, Progress, silent
+from synth.stages.backtranslate import STAGE, asking_of
+from synth.stages.common import read_adapter
+from synth.store.candidates import Asked
+from synth.store.corpus import find_corpus, read_corpus
+from synth.store.run import Run
+from synth.text.segment import segments
+
+_DOCUMENTS = 2000  # read at most
+_WARM_UP = 8  # requests that are not timed: the first compile kernels
+_TIMED = 128  # requests that are timed, at most
+
+
+def estimate(
+    run: Run, recipe: Recipe, models: Models, corpus: Sequence[str], listen: Listener = silent
+) -> Outcome:
+    """Segments, tokens, time and cost of the whole corpus, from a sample; writes nothing.
+
+    The counts hold, for each kind of weights that the run has (adapter, merged model), hours and
+    candidates per hour. Numbers about the corpus are scaled by the share of its bytes that was
+    read; of standard input and the Hub, whose size nobody knows, they are the sample's.
+
+    Raises:
+        SynthError: As `backtranslate`.
+    """
+    sources = find_corpus(corpus, recipe.corpus)
+    adapter = read_adapter(run.adapter, recipe, models)
+    listen(Progress(STAGE, note="reading a sample"))
+    read = [0]
+
+    def advance(count: int) -> None:
+        read[0] += count
+
+    items = list(itertools.islice(read_corpus(sources, recipe.corpus, advance), _DOCUMENTS + 1))
+    whole, items = len(items) <= _DOCUMENTS, items[:_DOCUMENTS]
+    size = sum(source.size for source in sources)
+    scale = 1.0 if whole or not size else max(1.0, size / max(1, read[0]))
+    documents = [item for item in items if isinstance(item, Document)]
+    pieces = [s for document in documents for s in segments(document, recipe.corpus)]
+    asking = asking_of(recipe, models, adapter)
+    found = asking.of([piece for piece in pieces if not piece.skip])
+    asked = [request for _, requests in found for request in requests]
+    counts: dict[str, Any] = {
+        "sampled_documents": len(documents),
+        "sampled_share": round(1 / scale, 4),
+        "documents": round(len(documents) * scale),
+        "bad_lines": round(sum(isinstance(item, BadLine) for item in items) * scale),
+        "segments": round(len(pieces) * scale),
+        "candidates": round(len(asked) * scale),
+        "prompt_tokens": round(sum(len(request.ids) for request in asked) * scale),
+    }
+    for weights in ("adapter", "merged"):
+        here = weights == "adapter" or (run.done("merge") is not None and run.merged.is_dir())
+        if asked and here and (weights == "adapter" or recipe.generate.engine != "endpoint"):
+            listen(Progress(STAGE, note=f"generating with the {weights}"))
+            counts[weights] = _measured(run, recipe, models, asked, weights, scale)
+    return Outcome(STAGE, counts, planned=True)
+
+
+def _measured(
+    run: Run, recipe: Recipe, models: Models, asked: Sequence[Asked], weights: str, scale: float
+) -> dict[str, float]:
+    """Speed with those weights, and what the whole takes at it."""
+    settings = recipe.generate.model_copy(update={"weights": weights})
+    folder = run.adapter if weights == "adapter" else run.merged
+    started = time.monotonic()
+    engine = models.engine(recipe.model_copy(update={"generate": settings}), folder)
+    loading = time.monotonic() - started
+    step = max(1, len(asked) // (_WARM_UP + _TIMED))
+    chosen = asked[::step][: _WARM_UP + _TIMED]
+    warm = min(_WARM_UP, len(chosen) // 4)
+    try:
+        _generated(engine, chosen[:warm])
+        started = time.monotonic()
+        new_tokens = _generated(engine, chosen[warm:])
+        seconds = time.monotonic() - started
+    finally:
+        engine.close()
+    timed = chosen[warm:]
+    total = len(asked) * scale
+    # Prompts differ in length: time is shared out by tokens, not by requests.
+    tokens = sum(len(request.ids) for request in timed) + new_tokens
+    of_all = sum(len(request.ids) for request in asked) + new_tokens / len(timed) * len(asked)
+    hours = (seconds * of_all * scale / tokens + loading) / 3600
+    figures = {
+        "new_tokens": round(new_tokens / len(timed) * total),
+        "tokens_per_second_in": round(sum(len(request.ids) for request in timed) / seconds),
+        "tokens_per_second_out": round(new_tokens / seconds),
+        "hours": round(hours, 4),
+        "pairs_per_hour": round(total / hours),
+    }
+    if recipe.generate.price_per_hour is not None:
+        figures["cost"] = round(hours * recipe.generate.price_per_hour, 2)
+    return figures
+
+
+def _generated(engine: Engine, asked: Sequence[Asked]) -> int:
+    """Tokens that the engine generated for these."""
+    requests = (Request(request.ids, request.seed, key) for key, request in enumerate(asked))
+    return sum(completion.tokens for _, completion in engine.generate(requests))

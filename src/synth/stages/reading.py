@@ -1,0 +1,229 @@
+"""Corpus -> segments on disk, and a stream of the requests that nobody has answered yet."""
+
+import hashlib
+import itertools
+import json
+from array import array
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from synth.errors import InputError
+from synth.prompt import Rendered, Tokenizer
+from synth.recipe import Recipe
+from synth.records import BadLine, Document, Segment, content_id
+from synth.settings import Corpus
+from synth.stages.common import prompt_of
+from synth.store.candidates import (
+    Asked,
+    IdSet,
+    SegmentWriter,
+    writing_bad_lines,
+    writing_segments,
+)
+from synth.store.corpus import Source, read_corpus
+from synth.store.run import Run
+from synth.text.control import Learnt, drawn, language, line
+from synth.text.segment import cut
+
+_BATCH = 256  # documents that are read, cut and rendered together
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the corpus: every document and every segment is counted once."""
+
+    documents: int = 0
+    repeated_documents: int = 0
+    empty_documents: int = 0
+    bad_lines: int = 0
+    dropped_lines: int = 0
+    segments: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    reused: int = 0
+    shortened: int = 0
+    prompt_tokens: int = 0
+    first_bad: str = ""
+
+    def counts(self) -> dict[str, Any]:
+        """Name -> number, `skipped` by reason."""
+        return {
+            "documents": self.documents,
+            "bad_lines": self.bad_lines,
+            "repeated_documents": self.repeated_documents,
+            "empty_documents": self.empty_documents,
+            "dropped_lines": self.dropped_lines,
+            "segments": self.segments,
+            "skipped": dict(self.skipped.most_common()),
+            "candidates": self.requests,
+            "reused": self.reused,
+            "shortened": self.shortened,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a segment becomes requests.
+
+    Attributes:
+        recipe: The recipe.
+        tokenizer: The base's.
+        learnt: The training pairs' traits.
+        made_by: Hash of what answers depend on beside their prompts.
+    """
+
+    recipe: Recipe
+    tokenizer: Tokenizer
+    learnt: Learnt
+    made_by: str
+
+    def of(self, segments: Sequence[Segment]) -> list[tuple[Segment, list[Asked]]]:
+        """Each segment with its requests; one of too many tokens has none, and says so."""
+        settings = self.recipe.generate
+        prompt, most = prompt_of(self.recipe), self.recipe.corpus.max_tokens
+        numbers = range(settings.samples)
+        draws = [[self._seed(s, n) for n in numbers] for s in segments]
+        lines = [
+            [self._wanted(s, seed) for seed in seeds]
+            for s, seeds in zip(segments, draws, strict=True)
+        ]
+        # Samples differ in their control line alone; without one they share a prompt.
+        distinct = [list(dict.fromkeys(wanted)) for wanted in lines]
+        texts = [s.text for s, wanted in zip(segments, distinct, strict=True) for _ in wanted]
+        wanted = list(itertools.chain.from_iterable(distinct))
+        rendered = iter(prompt.render_all(texts, self.tokenizer, settings.max_tokens, wanted))
+        found: list[tuple[Segment, list[Asked]]] = []
+        for segment, seeds, asked, kinds in zip(segments, draws, lines, distinct, strict=True):
+            prompts = dict(zip(kinds, itertools.islice(rendered, len(kinds)), strict=True))
+            if most is not None and prompts[kinds[0]].text_tokens > most:
+                found.append((replace(segment, skip="too_long"), []))
+                continue
+            requests = [
+                self._asked(segment, n, seed, line_, prompts[line_])
+                for n, seed, line_ in zip(numbers, seeds, asked, strict=True)
+            ]
+            found.append((segment, requests))
+        return found
+
+    def _asked(
+        self, segment: Segment, sample: int, seed: int, wanted: str, prompt: Rendered
+    ) -> Asked:
+        digest = hashlib.blake2b(f"{self.made_by} {segment.id} {seed} ".encode(), digest_size=8)
+        digest.update(array("I", prompt.ids).tobytes())
+        number = int.from_bytes(digest.digest(), "little")
+        return Asked(number, segment, sample, seed, wanted, prompt.shortened, prompt.ids)
+
+    def _seed(self, segment: Segment, sample: int) -> int:
+        return int(content_id(self.recipe.generate.seed, segment.id, sample), 16) >> 1
+
+    def _wanted(self, segment: Segment, seed: int) -> str:
+        """The control line: drawn, but for the language, which is the text's own."""
+        target = self.recipe.generate.control
+        wanted = drawn(self.learnt, target, seed)
+        if "language" in wanted and "language" not in target:
+            wanted["language"] = language(segment.text)
+        return line(wanted)
+
+
+def pending(
+    run: Run,
+    sources: Sequence[Source],
+    asking: Asking,
+    answered: IdSet,
+    account: Account,
+    advance: Callable[[int], None],
+    *,
+    strict: bool = False,
+) -> Generator[Asked, None, None]:
+    """The requests not answered yet, while `run.segments` and `run.bad_lines` are written.
+
+    Those files are whole once the stream was read to its end.
+
+    Args:
+        run: Where the files go.
+        sources: The corpus.
+        asking: Makes requests of segments.
+        answered: Requests that have an answer.
+        account: Is kept up to date.
+        advance: Told of the bytes that were read.
+        strict: Whether the first bad line ends the run.
+
+    Raises:
+        InputError: For a corpus without a document or, with `strict`, with a bad line.
+    """
+    settings = asking.recipe.corpus
+    seen = IdSet()
+    with writing_segments(run) as segments, writing_bad_lines(run) as add_bad:
+        items = read_corpus(sources, settings, advance)
+        while batch := list(itertools.islice(items, _BATCH)):
+            for bad in (item for item in batch if isinstance(item, BadLine)):
+                _count_bad(bad, account, strict=strict)
+                add_bad(bad)
+            documents = _fresh(
+                [item for item in batch if isinstance(item, Document)], seen, account
+            )
+            for asked in _requests(documents, asking, segments, account):
+                ready = answered.holds(np.array([a.id for a in asked], dtype=np.uint64))
+                account.reused += int(ready.sum())
+                new = list(itertools.compress(asked, ~ready))
+                account.prompt_tokens += sum(len(a.ids) for a in new)
+                yield from new
+        if not account.documents:
+            first = f" ({account.bad_lines} bad lines; the first: {account.first_bad})"
+            names = ", ".join(source.name for source in sources)
+            raise InputError(
+                f"{names}: holds no document{first if account.bad_lines else ''};"
+                " check the file and corpus.text"
+            )
+
+
+def _count_bad(bad: BadLine, account: Account, *, strict: bool) -> None:
+    if strict:
+        raise InputError(f"{bad.place}: {bad.reason}; correct the line or leave out --strict")
+    account.bad_lines += 1
+    account.first_bad = account.first_bad or f"{bad.place}: {bad.reason}"
+
+
+def _fresh(documents: Sequence[Document], seen: IdSet, account: Account) -> list[Document]:
+    """The documents that were not there before."""
+    keys = [int(content_id(document.id, document.text), 16) for document in documents]
+    new = seen.add(np.array(keys, dtype=np.uint64))
+    fresh = list(itertools.compress(documents, new))
+    account.documents += len(fresh)
+    account.repeated_documents += len(documents) - len(fresh)
+    return fresh
+
+
+def _requests(
+    documents: Iterable[Document], asking: Asking, writer: SegmentWriter, account: Account
+) -> Iterator[list[Asked]]:
+    """The documents' segments go into the writer; their requests come out, some at a time."""
+    segments = _segments(documents, asking.recipe.corpus, account)
+    while chunk := list(itertools.islice(segments, _BATCH)):
+        asked = iter(asking.of([segment for segment in chunk if not segment.skip]))
+        found: list[Asked] = []
+        for piece in chunk:
+            segment, requests = (piece, []) if piece.skip else next(asked)
+            metadata = json.dumps(segment.metadata, ensure_ascii=False, sort_keys=True)
+            writer.add(segment, metadata, [request.id for request in requests])
+            if segment.skip:
+                account.skipped[segment.skip] += 1
+            account.requests += len(requests)
+            account.shortened += sum(request.shortened for request in requests)
+            found += requests
+        yield found
+
+
+def _segments(
+    documents: Iterable[Document], settings: Corpus, account: Account
+) -> Iterator[Segment]:
+    for document in documents:
+        pieces = cut(document, settings)
+        account.dropped_lines += pieces.dropped_lines
+        account.segments += len(pieces.segments)
+        account.empty_documents += not pieces.segments
+        yield from pieces.segments

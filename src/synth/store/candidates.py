@@ -1,0 +1,236 @@
+"""What lies in `candidates/`: the segments of the corpus, and what the engine said of them.
+
+`segments.parquet` holds every segment of the corpus as it is now, in its order, with the requests
+that were made of it. `part-*.parquet` hold the answers, by request, in the order in which they
+came. A request's id is a hash of all that its answer depends on, so that answers are found again
+whatever becomes of the corpus or the settings; those that nothing refers to stay for another day.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth.records import BadLine, Completion, Segment
+from synth.settings import Generate
+from synth.store.files import whole, write_parquet
+from synth.store.run import Run
+
+Ids = npt.NDArray[np.uint64]
+
+_SEGMENT = pa.schema(
+    [
+        ("segment_id", pa.string()),
+        ("document_id", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("text", pa.string()),
+        ("skip", pa.string()),
+        ("metadata", pa.string()),
+        ("requests", pa.list_(pa.uint64())),
+    ]
+)
+_ANSWER = {
+    "request": pl.UInt64,
+    "sample": pl.Int64,
+    "seed": pl.Int64,
+    "wanted": pl.String,
+    "shortened": pl.Boolean,
+    "instruction": pl.String,
+    "finish": pl.String,
+    "tokens": pl.Int64,
+    "logprob": pl.Float64,
+    "r_ifd": pl.Float64,
+    "ifd": pl.Float64,
+    "error": pl.String,
+    "provenance": pl.String,
+}
+_ROW_GROUP = 16384  # segments held until they are written
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request for an instruction: which sample of which segment, and how it is put."""
+
+    id: int
+    segment: Segment
+    sample: int
+    seed: int
+    wanted: str
+    shortened: bool
+    ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What was measured of a candidate beside its log-probability; None where it was not."""
+
+    r_ifd: float | None = None
+    ifd: float | None = None
+
+
+class IdSet:
+    """64-bit ids at 8 bytes each: sorted runs, merged as they grow, so that few are searched."""
+
+    def __init__(self, ids: Ids | None = None) -> None:
+        self._runs: list[Ids] = []
+        if ids is not None and len(ids):
+            self._runs.append(np.unique(ids))
+
+    def holds(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        """Of each id, whether it is in the set."""
+        found = np.zeros(len(ids), dtype=np.bool_)
+        for run in self._runs:
+            at = np.minimum(np.searchsorted(run, ids), len(run) - 1)
+            found |= run[at] == ids
+        return found
+
+    def add(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        """Adds the ids; of each, whether it is new, and the first of its kind among them."""
+        _, firsts = np.unique(ids, return_index=True)
+        first = np.zeros(len(ids), dtype=np.bool_)
+        first[firsts] = True
+        fresh: npt.NDArray[np.bool_] = first & ~self.holds(ids)
+        if fresh.any():
+            self._runs.append(np.sort(ids[fresh]))
+        while len(self._runs) > 1 and 2 * len(self._runs[-1]) > len(self._runs[-2]):
+            last = self._runs.pop()
+            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]))
+        return fresh
+
+
+class SegmentWriter:
+    """Writes `segments.parquet` row group by row group."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._columns: list[list[object]] = [[] for _ in _SEGMENT]
+
+    def add(self, segment: Segment, metadata: str, requests: list[int]) -> None:
+        """One segment more; `metadata` as JSON."""
+        values = (
+            segment.id, segment.document_id, segment.start, segment.end, segment.text,
+            segment.skip, metadata, requests,
+        )  # fmt: skip
+        for column, value in zip(self._columns, values, strict=True):
+            column.append(value)
+        if len(self._columns[0]) >= _ROW_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is held."""
+        if self._columns[0]:
+            arrays = [
+                pa.array(column, field.type)
+                for column, field in zip(self._columns, _SEGMENT, strict=True)
+            ]
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SEGMENT))
+            self._columns = [[] for _ in _SEGMENT]
+
+
+@contextmanager
+def writing_segments(run: Run) -> Iterator[SegmentWriter]:
+    """A writer of `run.segments`, which is whole when the block ends without error."""
+    with whole(run.segments) as part, pq.ParquetWriter(part, _SEGMENT, compression="zstd") as file:
+        writer = SegmentWriter(file)
+        yield writer
+        writer.flush()
+
+
+@contextmanager
+def writing_bad_lines(run: Run) -> Iterator[Callable[[BadLine], None]]:
+    """What adds a line to `run.bad_lines`, which is whole when the block ends without error."""
+    with whole(run.bad_lines) as part, part.open("w", encoding="utf-8") as file:
+
+        def add(bad: BadLine) -> None:
+            row = {"place": bad.place, "reason": bad.reason}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+        yield add
+        file.flush()
+
+
+class Shards:
+    """Answers in memory until they fill a shard; each shard is written whole.
+
+    Args:
+        run: Where the shards lie.
+        provenance: What all of these answers come from, as JSON.
+    """
+
+    def __init__(self, run: Run, provenance: str) -> None:
+        self._run = run
+        self._provenance = provenance
+        self._number = max((int(path.stem[5:]) for path in run.shards()), default=-1) + 1
+
+    def write(self, rows: Sequence[tuple[Asked, Completion, Scores]]) -> None:
+        """Writes a shard of these answers."""
+        table = [
+            (
+                asked.id, asked.sample, asked.seed, asked.wanted, asked.shortened,
+                said.text, said.finish, said.tokens, said.logprob,
+                scores.r_ifd, scores.ifd, said.error, self._provenance,
+            )
+            for asked, said, scores in rows
+        ]  # fmt: skip
+        frame = pl.DataFrame(table, schema=_ANSWER, orient="row")
+        write_parquet(self._run.shard(self._number), frame)
+        self._number += 1
+
+
+def usable(settings: Generate) -> pl.Expr:
+    """Whether an answer is what these settings would give.
+
+    A lower or higher `max_new_tokens` changes only the answers that it cuts, or cut.
+    """
+    limit = settings.max_new_tokens
+    whole_ = (pl.col("finish") == "stop") & (pl.col("tokens") <= limit)
+    cut = (pl.col("finish") == "length") & (pl.col("tokens") == limit)
+    scored = [pl.col(score).is_not_null() for score in settings.scores]
+    return pl.all_horizontal(whole_ | cut, *scored)
+
+
+def finished(run: Run, settings: Generate) -> IdSet:
+    """The requests whose answers lie in the shards."""
+    shards = run.shards()
+    if not shards:
+        return IdSet()
+    done = pl.scan_parquet(shards).filter(usable(settings)).select("request").collect()
+    return IdSet(done["request"].to_numpy())
+
+
+def candidates(run: Run, settings: Generate) -> pl.LazyFrame:
+    """One row for each request of each segment, in the corpus's order, with its answer.
+
+    A segment that was skipped has one row, without an answer; so has a request without one.
+    """
+    segments = pl.scan_parquet(run.segments)
+    asked = segments.explode("requests", empty_as_null=True).rename({"requests": "request"})
+    return asked.join(_answers(run, settings), on="request", how="left", maintain_order="left")
+
+
+def unanswered(run: Run, settings: Generate) -> int:
+    """How many requests of the present segments nobody answered, not even with an error."""
+    asked = pl.scan_parquet(run.segments).select(pl.col("requests").explode().alias("request"))
+    lost = asked.drop_nulls().join(_answers(run, settings), on="request", how="anti")
+    return int(lost.select(pl.len()).collect(engine="streaming").item())
+
+
+def _answers(run: Run, settings: Generate) -> pl.LazyFrame:
+    """The answer to each request; an error only where there is nothing better."""
+    shards = run.shards()
+    if not shards:
+        return pl.LazyFrame(schema=_ANSWER)
+    good = usable(settings)
+    return (
+        pl.scan_parquet(shards)
+        .filter(good | (pl.col("finish") == "error"))
+        .sort(good, descending=True, maintain_order=True)
+        .unique("request", keep="first")
+    )
