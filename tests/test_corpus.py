@@ -374,6 +374,7 @@ ALL = ["Z.TXT", "a.md", "b.jsonl", "odd[1].txt", "sub/c.jsonl.gz", "sub/deep/d.c
         (["in/**"], ALL),
         (["in/*"], ALL[:4]),
         (["in/*.md"], ["a.md"]),
+        (["in/**.md"], ["a.md"]),
         (["in/**/*.[cj]s*"], ["b.jsonl", "sub/c.jsonl.gz", "sub/deep/d.csv"]),
         (["in/s?b/*.gz"], ["sub/c.jsonl.gz"]),
         (["in/odd[1].txt"], ["odd[1].txt"]),
@@ -487,7 +488,7 @@ FILES = {
 
 
 class _Datasets(BaseHTTPRequestHandler):
-    """As much of a Hub as reading `me/set` needs; `me/gated` is gated, others are missing."""
+    """As much of a Hub as reading `me/set` needs; `me/gated` is gated, `me/dropped` hangs up."""
 
     protocol_version = "HTTP/1.1"
 
@@ -499,6 +500,10 @@ class _Datasets(BaseHTTPRequestHandler):
         commit = OLD if OLD in path or path.endswith("/v1") else SHA
         if "/me/gated" in path:
             return self._answer(403, b"{}", X_Error_Code="GatedRepo")
+        if "/me/dropped" in path:
+            self.close_connection = True
+            self.connection.close()
+            return None
         if "/me/set" not in path:
             return self._answer(404, b"{}", X_Error_Code="RepoNotFound")
         if "/tree/" in path:
@@ -541,9 +546,9 @@ import json, sys
 from synth.errors import InputError
 from synth.settings import Corpus
 from synth.store.corpus import find_corpus, read_corpus
-for name, revision in json.loads(sys.argv[1]):
+for name, more in json.loads(sys.argv[1]):
     try:
-        settings = Corpus(revision=revision)
+        settings = Corpus(**more)
         sources = find_corpus([name, name], settings)
         items = [item.place for item in read_corpus(sources, settings)]
         print(json.dumps([*(s.identity() for s in sources), sources[0].size, items]))
@@ -553,11 +558,13 @@ for name, revision in json.loads(sys.argv[1]):
 
 
 def test_a_dataset_is_streamed_from_the_hub(tmp_path: Path) -> None:
-    asked = [
-        ("hub:me/set", None),
-        ("hub:me/set", "v1"),
-        ("hub:me/gated", None),
-        ("hub:me/no", None),
+    asked: list[tuple[str, dict[str, str]]] = [
+        ("hub:me/set", {}),
+        ("hub:me/set", {"revision": "v1"}),
+        ("hub:me/set", {"text": "body"}),
+        ("hub:me/gated", {}),
+        ("hub:me/no", {}),
+        ("hub:me/dropped", {}),
     ]
     with datasets_hub() as address:
         environment = {
@@ -574,11 +581,12 @@ def test_a_dataset_is_streamed_from_the_hub(tmp_path: Path) -> None:
             env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    new, old, gated, missing = map(json.loads, result.stdout.splitlines())
+    new, old, column, gated, missing, dropped = map(json.loads, result.stdout.splitlines())
     parts = ("hub:", "me/set", None, "train")
     assert new == [content_id(*parts, SHA), 0, [f"hub:me/set:{n}" for n in range(1, 6)]]
     assert old == [content_id(*parts, OLD), 0, ["hub:me/set:1"]]
-    for name, error in (("gated", gated), ("no", missing)):
+    assert column.startswith("hub:me/set: has no column 'body', only id, text, licence, other;")
+    for name, error in (("gated", gated), ("no", missing), ("dropped", dropped)):
         assert error.startswith(f"hub:me/{name}: cannot be read: ")
         assert "for a gated dataset your login" in error
         assert "\n" not in error

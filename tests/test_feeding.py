@@ -1,8 +1,12 @@
 """Feeding an event loop: every result once, never too many at a time, nothing left behind."""
 
 import asyncio
+import gc
+import os
+import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from itertools import count
 
@@ -175,6 +179,49 @@ def test_a_loop_closed_at_work_is_an_error() -> None:
         list(results)
     thread.close()
     assert thread.loop.is_closed()
+
+
+def test_errors_that_nobody_asks_for_are_not_logged(
+    loop: asyncio.AbstractEventLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(item: int) -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(feed(range(4), work, 4, loop, LONG, ""))
+    gc.collect()
+    assert caplog.records == []
+
+
+def test_results_are_not_kept(loop: asyncio.AbstractEventLoop) -> None:
+    class Result:
+        pass
+
+    alive: weakref.WeakSet[Result] = weakref.WeakSet()
+
+    async def work(item: int) -> Result:
+        result = Result()
+        alive.add(result)
+        return result
+
+    results = feed(range(200), work, 4, loop, LONG, "")
+    assert max(len(alive) for _ in results) <= 12
+
+
+@pytest.mark.parametrize("feeding", [True, False])
+def test_an_interrupt_cancels_what_is_under_way(feeding: bool) -> None:
+    gate, thread = Gate(), LoopThread("test-loop")
+    interrupt = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    interrupt.start()
+    with pytest.raises(KeyboardInterrupt):
+        if feeding:
+            list(feed(count(), gate.work, 1, thread.loop, LONG, ""))
+        else:
+            thread.run(gate.work(0))
+    until(thread.loop)
+    assert gate.cancelled == {0}
+    thread.close()
+    interrupt.join()
 
 
 def test_run_returns_raises_and_leaves_no_thread() -> None:

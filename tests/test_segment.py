@@ -86,13 +86,12 @@ def assert_sound(text: str, result: Cut, settings: Corpus) -> None:
         assert 0 < len(segment.text) <= settings.max_chars
         assert (segment.skip == "short") == (len(segment.text) < settings.shortest)
         position = segment.end
+    if text.startswith("---") and settings.markup == "markdown":
+        return  # there may be front matter
     lines = [line.strip() for line in re.split(r"[\r\n]", text)]
-    for line in lost(text, result.segments):
-        assert (settings.repeated_lines and lines.count(line) >= settings.repeated_lines) or (
-            text.startswith("---") and settings.markup == "markdown"
-        )
-    if not result.dropped_lines:
-        assert not lost(text, result.segments)
+    dropped = lost(text, result.segments)
+    assert all(lines.count(line) >= (settings.repeated_lines or 999) for line in dropped)
+    assert len(dropped) == result.dropped_lines
 
 
 @effort(max_examples=300)
@@ -446,7 +445,7 @@ def test_front_matter_is_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["---\nProse, no YAML.\n---\nMore.", "---\nkey: never ends\n", "---"]
+    "text", ["---\nProse, no YAML.\n---\nMore.", "---\nkey: open\n", "---\n---\nMore."]
 )
 def test_what_is_no_front_matter_stays(text: str) -> None:
     assert texts(text, markup="markdown") == [text.strip()]

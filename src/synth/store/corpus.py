@@ -201,18 +201,16 @@ def _files(name: str) -> list[FileSource]:
 def _matching(path: Path, name: str) -> list[FileSource]:
     """The files that match a pattern; its folder is what stands before the first wildcard."""
     depth = next(n for n, part in enumerate(path.parts) if _WILD.search(part))
-    pattern = "/".join(path.parts[depth:])
-    if path.parts[-1] == "**":
-        pattern += "/*"
-    return _inside(Path(*path.parts[:depth]), pattern, name)
+    # Only a whole `**` stands for folders; not every Python takes it as part of a name.
+    parts = [p if p == "**" else re.sub(r"\*+", "*", p) for p in path.parts[depth:]]
+    if parts[-1] == "**":
+        parts.append("*")
+    return _inside(Path(*path.parts[:depth]), "/".join(parts), name)
 
 
 def _inside(folder: Path, pattern: str, name: str) -> list[FileSource]:
     """The files below a folder that synth reads, sorted; hidden ones are passed over."""
-    try:
-        paths = {path.relative_to(folder): path for path in folder.glob(pattern)}
-    except ValueError as error:
-        raise InputError(f"{name}: no pattern ({error}); correct it") from error
+    paths = {path.relative_to(folder): path for path in folder.glob(pattern)}
     files = [
         _file(path, place.as_posix())
         for place, path in sorted(paths.items())

@@ -101,13 +101,13 @@ def _blocks(text: str, tokens: list[Token], lines: list[int]) -> Iterator[Block]
         yield from _block(text, position, start)
         yield from _block(
             text,
-            max(start, position),
+            start,
             end,
             heading=token.type == "heading_open",
             lined=token.type in _CODE,
             cuts=tuple(parts[bisect_right(parts, start) : bisect_left(parts, end)]),
         )
-        position = max(end, position)
+        position = end
     yield from _block(text, position, len(text))
 
 

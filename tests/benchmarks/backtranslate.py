@@ -1,0 +1,244 @@
+"""What backtranslating costs beside the engine, and how busy it keeps it: four ratios.
+
+    python tests/benchmarks/backtranslate.py [--part vllm|transformers|pipeline|memory ...]
+
+vllm          synth's vllm engine against one `LLM.generate` over all prompts at once (needs vLLM)
+transformers  synth's transformers engine against one prompt at a time
+pipeline      reading, cutting, rendering and writing with an engine that answers at once:
+              segments per second and core
+memory        the peak at `--documents` documents against that at a tenth of them
+
+Each part runs in processes of its own, on texts of nano's grammar. Prints one JSON object last.
+"""
+
+import argparse
+import itertools
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "recipes" / "nano"))
+
+from grammar import Composer  # noqa: E402
+from synth.models.local import LocalModels  # noqa: E402
+from synth.models.protocols import Engine, Question, Request, Score  # noqa: E402
+from synth.recipe import Recipe, load_recipe  # noqa: E402
+from synth.records import Completion  # noqa: E402
+from synth.stages.backtranslate import asking_of, backtranslate  # noqa: E402
+from synth.stages.common import read_adapter  # noqa: E402
+from synth.stages.finetune import finetune  # noqa: E402
+from synth.store.run import Run  # noqa: E402
+from synth.text.segment import segments  # noqa: E402
+
+SEED = 99
+_ROWS = 500  # distinct texts; more documents repeat them, numbered
+
+
+def recipe_of(*overrides: str) -> Recipe:
+    """Nano, briefly trained: how well it asks is not what is measured."""
+    brief = ("finetune.steps=10", "finetune.eval_every=10", "corpus.min_chars=1")
+    return load_recipe("nano", [*brief, *overrides])
+
+
+def write_corpus(path: Path, documents: int, paragraphs: int) -> None:
+    """Documents of so many paragraphs each, no two alike."""
+    texts = [e.response for e in itertools.islice(Composer(SEED).examples(), _ROWS)]
+    cycle = itertools.cycle(texts)
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(documents):
+            parts = [next(cycle) for _ in range(paragraphs)]
+            text = " ".join([f"This is text number {number}.", *parts])
+            file.write(json.dumps({"id": f"d{number}", "text": text}) + "\n")
+
+
+class AtOnce(LocalModels):
+    """An engine that answers at once."""
+
+    def engine(self, recipe: Recipe, weights: Path) -> Engine:
+        """The engine."""
+        return _AtOnceEngine(self.tokenizer(recipe))
+
+
+class _AtOnceEngine:
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
+        for request in requests:
+            yield request.key, Completion("What is this text about?", 6, "stop", -0.5)
+
+    def score(self, questions: Iterable[Question]) -> Iterator[tuple[int, Score]]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+class Timed(LocalModels):
+    """The models of this machine; how long the engine took to start is known."""
+
+    starting = 0.0
+
+    def engine(self, recipe: Recipe, weights: Path) -> Engine:
+        """The engine."""
+        started = time.monotonic()
+        engine = super().engine(recipe, weights)
+        self.starting = time.monotonic() - started
+        return engine
+
+
+def through(folder: Path, documents: int, models: LocalModels, *sets: str) -> dict[str, float]:
+    """Seconds and processor seconds of a run over so many documents, and its peak memory."""
+    run, recipe = Run(folder / "run"), recipe_of(*sets)
+    corpus = folder / f"{documents}.jsonl"
+    write_corpus(corpus, documents, 2)
+    started, cpu = time.monotonic(), time.process_time()
+    counts = backtranslate(run, recipe, models, [str(corpus)]).counts
+    return {
+        "seconds": time.monotonic() - started - getattr(models, "starting", 0.0),
+        "cpu_seconds": time.process_time() - cpu,
+        "segments": counts["candidates"],
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def raw_vllm(folder: Path, documents: int) -> dict[str, float]:
+    """One `LLM.generate` over the prompts of all segments at once; its seconds."""
+    from vllm.lora.request import LoRARequest
+
+    from synth.models.vllm_engine import _options
+    from vllm import LLM, SamplingParams
+
+    run, recipe = Run(folder / "run"), recipe_of("generate.engine=vllm")
+    prompts = prompts_of(run, recipe, folder / f"{documents}.jsonl")
+    llm = LLM(**_options(recipe, run.adapter, adapted=True))
+    parameters = [
+        SamplingParams(temperature=0.0, seed=n, max_tokens=recipe.generate.max_new_tokens,
+                       logprobs=0)
+        for n in range(len(prompts))
+    ]  # fmt: skip
+    started = time.monotonic()
+    llm.generate(
+        [{"prompt_token_ids": ids} for ids in prompts],
+        parameters,
+        lora_request=LoRARequest("reverse", 1, str(run.adapter)),
+        use_tqdm=False,
+    )
+    return {"seconds": time.monotonic() - started, "segments": len(prompts)}
+
+
+def one_by_one(folder: Path, documents: int) -> dict[str, float]:
+    """As the lesson generates: one prompt at a time through transformers' `generate`."""
+    import torch
+
+    from synth.models.loading import load_with_adapter
+
+    run, recipe = Run(folder / "run"), recipe_of()
+    prompts = prompts_of(run, recipe, folder / f"{documents}.jsonl")[: max(16, documents // 8)]
+    model = load_with_adapter(recipe.model, run.adapter)
+    started = time.monotonic()
+    with torch.inference_mode():
+        for ids in prompts:
+            model.generate(
+                input_ids=torch.tensor([ids]),
+                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+                max_new_tokens=recipe.generate.max_new_tokens,
+                do_sample=False,
+                pad_token_id=0,
+            )
+    return {"seconds": time.monotonic() - started, "segments": len(prompts)}
+
+
+def prompts_of(run: Run, recipe: Recipe, corpus: Path) -> list[list[int]]:
+    """The prompts of the corpus, as `backtranslate` makes them."""
+    from synth.store.corpus import find_corpus, read_corpus
+
+    adapter = read_adapter(run.adapter, recipe, LocalModels())
+    asking = asking_of(recipe, LocalModels(), adapter)
+    documents = read_corpus(find_corpus([str(corpus)], recipe.corpus), recipe.corpus)
+    pieces = [s for d in documents for s in segments(d, recipe.corpus) if not s.skip]
+    return [request.ids for _, requests in asking.of(pieces) for request in requests]
+
+
+def child(work: str, folder: Path, documents: int) -> None:
+    """One measurement, printed as JSON."""
+    models = {"pipeline": AtOnce, "memory": AtOnce}.get(work, Timed)()
+    engine = {"vllm": "generate.engine=vllm"}.get(work, "generate.engine=transformers")
+    if work == "raw_vllm":
+        figures = raw_vllm(folder, documents)
+    elif work == "one_by_one":
+        figures = one_by_one(folder, documents)
+    else:
+        figures = through(folder, documents, models, engine)
+    print(json.dumps(figures))
+
+
+def measured(work: str, documents: int, adapter: Path, folder: Path) -> dict[str, float]:
+    """The figures of one measurement in a process of its own, in a run folder of its own."""
+    run = folder / "run" / "adapter"
+    run.parent.mkdir(parents=True, exist_ok=True)
+    if not run.exists():
+        run.symlink_to(adapter)
+    command = [sys.executable, __file__, "--child", work, str(folder), str(documents)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    print(work, documents, output.strip().splitlines()[-1], file=sys.stderr, flush=True)
+    return dict(json.loads(output.strip().splitlines()[-1]))
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parts = ("vllm", "transformers", "pipeline", "memory")
+    parser.add_argument("--part", action="append", choices=parts)
+    parser.add_argument("--segments", type=int, default=5000, help="of the vllm part")
+    parser.add_argument("--texts", type=int, default=512, help="of the transformers part")
+    parser.add_argument("--documents", type=int, default=200_000, help="of memory, at most")
+    parser.add_argument("--child", nargs=3, metavar=("WORK", "FOLDER", "N"))
+    args = parser.parse_args()
+    if args.child:
+        child(args.child[0], Path(args.child[1]), int(args.child[2]))
+        return
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        top = Path(temporary)
+        finetune(Run(top / "made"), recipe_of(), LocalModels())
+        adapter = (top / "made" / "adapter").resolve()
+
+        def rate(work: str, documents: int, folder: str) -> float:
+            found = measured(work, documents, adapter, top / folder)
+            return found["segments"] / found["seconds"]
+
+        chosen = args.part or parts
+        if "vllm" in chosen:
+            ours = rate("vllm", args.segments, "vllm")
+            raw = rate("raw_vllm", args.segments, "vllm")
+            figures |= {"vllm_segments_per_s": ours, "raw_vllm_segments_per_s": raw}
+            figures["vllm_of_raw_ratio"] = ours / raw
+        if "transformers" in chosen:
+            ours = rate("transformers", args.texts, "transformers")
+            single = rate("one_by_one", args.texts, "transformers")
+            figures |= {"transformers_segments_per_s": ours, "one_by_one_segments_per_s": single}
+            figures["transformers_speedup_ratio"] = ours / single
+        if "pipeline" in chosen:
+            found = measured("pipeline", 50_000, adapter, top / "pipeline")
+            figures["pipeline_segments_per_cpu_s"] = found["segments"] / found["cpu_seconds"]
+            figures["pipeline_segments_per_s"] = found["segments"] / found["seconds"]
+        if "memory" in chosen:
+            few = measured("memory", args.documents // 10, adapter, top / "few")["peak_mib"]
+            many = measured("memory", args.documents, adapter, top / "many")["peak_mib"]
+            figures |= {"peak_few_mib": few, "peak_many_mib": many}
+            figures["memory_growth_ratio"] = many / few
+    print(json.dumps({key: round(value, 3) for key, value in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()
