@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grammar import Composer, Example
+from synth.text.keywords import keywords
 from variation import Variations
 
 _LONGER = (
@@ -55,7 +56,11 @@ class Text:
 
 
 def texts(
-    seed: int, tasks: tuple[int, ...], passages_after: float = 0, hand: float = 0.4
+    seed: int,
+    tasks: tuple[int, ...],
+    passages_after: float = 0,
+    hand: float = 0.4,
+    hinted: float = 0.0,
 ) -> Iterator[Text]:
     """Texts without end.
 
@@ -64,6 +69,7 @@ def texts(
         tasks: Shares of the tasks, such as `READING`.
         passages_after: After so many texts passages written by hand, varied, are among them.
         hand: Their share from then on.
+        hinted: Share of the inputs that are followed by their keywords, as in synth's prompts.
     """
     rng = random.Random(seed)
     composer = Composer(seed)
@@ -75,7 +81,7 @@ def texts(
             example = variations.varied(rng.choice(by_hand))
         else:
             example = next(composed)
-        yield _text(example, rng, tasks)
+        yield _text(example, rng, tasks, hinted)
 
 
 def passages() -> list[Example]:
@@ -91,7 +97,7 @@ def by_hand_example(row: dict[str, str]) -> Example:
     return Example(row["kind"], tuple(subjects), row["instruction"], row["response"])
 
 
-def _text(example: Example, rng: random.Random, tasks: tuple[int, ...]) -> Text:
+def _text(example: Example, rng: random.Random, tasks: tuple[int, ...], hinted: float) -> Text:
     sentences = re.split(r"(?<=[.:?!]) |\n", example.response)
     half = (len(sentences) + 1) // 2
     task = rng.choices(("answer", "longer", "again", "gist", "about", "kind"), tasks)[0]
@@ -106,5 +112,8 @@ def _text(example: Example, rng: random.Random, tasks: tuple[int, ...]) -> Text:
         "about": (_ABOUT, whole, f"It is about {' and '.join(example.subjects)}."),
         "kind": (_KIND, whole, _KINDS[example.kind]),
     }[task]
-    prompt = f"### Instruction:\n{rng.choice(question)}\n\n### Input:\n{text}\n\n### Response:\n"
+    asked = rng.choice(question)
+    if hinted and rng.random() < hinted:
+        text += f"\n\nKeywords: {', '.join(keywords(text, rng.randint(2, 4)))}"
+    prompt = f"### Instruction:\n{asked}\n\n### Input:\n{text}\n\n### Response:\n"
     return Text(prompt, answer)

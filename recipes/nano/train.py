@@ -2,7 +2,8 @@
 
 It learns forwards (instruction -> response), as instruct models do; working backwards is left to
 the adapter. First it reads: the loss is over whole texts. Then it is taught: the loss is over the
-answers alone, every text counting the same.
+answers alone, every text counting the same. At last it is taught to heed the keywords that synth's
+prompts may name after a text.
 
     python recipes/nano/train.py --out data/nano
 
@@ -50,11 +51,12 @@ class Lesson:
     passages_from: float
     hand: float
     answers_only: bool
+    hinted: float = 0.0
 
     def texts(self) -> Iterator[Text]:
         """What the cycle is about."""
         first = self.tokens / TOKENS_PER_TEXT * self.passages_from
-        return texts(SEED + len(self.name), self.tasks, first, self.hand)
+        return texts(SEED + len(self.name), self.tasks, first, self.hand, self.hinted)
 
 
 def keep_freed_memory() -> None:
@@ -256,6 +258,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--read", type=float, default=11e6, help="tokens of the reading")
     parser.add_argument("--teach", type=float, default=6e6, help="tokens of the teaching")
+    parser.add_argument("--keywords", type=float, default=9.5e6, help="of that with keywords")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--mlp", type=int, default=640)
@@ -279,6 +282,7 @@ def main() -> None:
     lessons = (
         Lesson("read", args.read, 0.02, READING, 0.5, 0.4, answers_only=False),
         Lesson("teach", args.teach, 0.01, TEACHING, 0.0, 0.7, answers_only=True),
+        Lesson("keywords", args.keywords, 0.006, TEACHING, 0.0, 0.7, answers_only=True, hinted=0.7),
     )
     losses = {
         lesson.name: round(study(model, tokenizer, lesson, args.out), 4)
