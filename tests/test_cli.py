@@ -11,8 +11,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from synth.cli.drawing import safe
+from synth.recipe import load_recipe
+from synth.store.candidates import candidates
+from synth.store.run import Run
 from tests.conftest import write_jsonl
 
 
@@ -119,9 +123,12 @@ def test_a_killed_run_ends_with_the_rows_of_an_undisturbed_one(
     assert 3 <= len(shards(run)) < 60
     for folder in ("run", "whole"):
         subprocess.run([*command, "--run", folder], cwd=tmp_path, check=True, capture_output=True)
-    disturbed, undisturbed = (pl.concat(map(pl.read_parquet, shards(f))) for f in (run, whole))
+    settings = load_recipe(str(tiny_files / "recipe.yaml")).generate
+    disturbed, undisturbed = (candidates(Run(f), settings).collect() for f in (run, whole))
     assert disturbed["segment_id"].n_unique() == disturbed.height == 240
-    assert disturbed.equals(undisturbed)
+    assert pl.concat(map(pl.read_parquet, shards(run))).height == 240
+    # Batches fall otherwise after a restart, which shows in the last digits of a sum alone.
+    assert_frame_equal(disturbed, undisturbed, rel_tol=1e-4)
 
 
 def test_the_whole_way_by_commands(tiny_files: Path, tiny_run: Path, tmp_path: Path) -> None:

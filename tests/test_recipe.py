@@ -28,7 +28,10 @@ def test_numbers_that_yaml_reads_as_text_are_numbers() -> None:
         ("finetune.lora.rr=1", "finetune.lora.rr: no such key; did you mean r?"),
         ("finetune.steps=0", "finetune.steps: Input should be greater than or equal to 1"),
         ("finetune.steps=soon", "finetune.steps: Input should be a valid integer"),
-        ("generate.engine=llamafile", "generate.engine: Input should be 'transformers' or 'vllm'"),
+        (
+            "generate.engine=llamafile",
+            "generate.engine: Input should be 'transformers', 'vllm' or 'endpoint'",
+        ),
         ("name.first=1", "name is a value, not a section"),
         ("steps", "write it as section.key=value"),
         ("finetune.steps=[", "the value is not YAML"),

@@ -8,11 +8,9 @@ from typing import Any
 
 def content_id(*parts: object) -> str:
     """A 16-digit hexadecimal id of the parts (blake2b, 64 bits)."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        data = str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()
+    data = [str(part).encode("utf-8", "surrogatepass") for part in parts]
+    framed = b"".join([len(part).to_bytes(8, "little") + part for part in data])
+    return hashlib.blake2b(framed, digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,8 @@ class BadLine:
 class Segment:
     """A span of a document: `document.text[start:end] == text`, in characters.
 
-    `skip` is empty for a segment that is worth a candidate, else the reason why it is not.
+    `skip` is empty for a segment that is worth a candidate, else the reason why it is not; `id` is
+    a hash of document id, span and text.
     """
 
     document_id: str
@@ -64,11 +63,11 @@ class Segment:
     text: str
     skip: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    id: str = field(init=False, compare=False)
 
-    @property
-    def id(self) -> str:
-        """Hash of document id, span and text."""
-        return content_id(self.document_id, self.start, self.end, self.text)
+    def __post_init__(self) -> None:
+        name = content_id(self.document_id, self.start, self.end, self.text)
+        object.__setattr__(self, "id", name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from grammar import Composer  # noqa: E402
 from synth.models.local import LocalModels  # noqa: E402
 from synth.models.protocols import Engine, Question, Request, Score  # noqa: E402
 from synth.recipe import Recipe, load_recipe  # noqa: E402
-from synth.records import Completion  # noqa: E402
+from synth.records import Completion, Document  # noqa: E402
 from synth.stages.backtranslate import asking_of, backtranslate  # noqa: E402
 from synth.stages.common import read_adapter  # noqa: E402
 from synth.stages.finetune import finetune  # noqa: E402
@@ -189,7 +189,13 @@ def prompts_of(run: Run, recipe: Recipe, corpus: Path) -> list[list[int]]:
     adapter = read_adapter(run.adapter, recipe, LocalModels())
     asking = asking_of(recipe, LocalModels(), adapter)
     documents = read_corpus(find_corpus([str(corpus)], recipe.corpus), recipe.corpus)
-    pieces = [s for d in documents for s in segments(d, recipe.corpus) if not s.skip]
+    pieces = [
+        s
+        for d in documents
+        if isinstance(d, Document)
+        for s in segments(d, recipe.corpus)
+        if not s.skip
+    ]
     return [request.ids for _, requests in asking.of(pieces) for request in requests]
 
 

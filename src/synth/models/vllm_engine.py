@@ -84,7 +84,9 @@ class VllmEngine:
             ) from error
 
     async def _complete(self, request: Request) -> tuple[int, Completion]:
+        from vllm.exceptions import VLLMClientError
         from vllm.sampling_params import RequestOutputKind
+        from vllm.v1.engine.exceptions import EngineGenerateError
 
         from vllm import SamplingParams
 
@@ -99,8 +101,8 @@ class VllmEngine:
         )
         try:
             output = await self._output(f"g{request.key}", request.ids, parameters, self._lora)
-        except ValueError as error:  # of this request, such as one that is too long
-            said = " ".join(str(error).split())
+        except (VLLMClientError, EngineGenerateError, ValueError) as error:  # this request's own
+            said = " ".join(str(error).split()) or type(error).__name__
             return request.key, Completion("", 0, "error", 0.0, said[:200])
         return request.key, _completion(output.outputs[0])
 

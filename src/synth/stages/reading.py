@@ -29,6 +29,7 @@ from synth.store.run import Run
 from synth.text.control import Learnt, drawn, language, line
 from synth.text.segment import cut
 
+_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode  # made once: it is slow
 _BATCH = 256  # documents that are read, cut and rendered together
 
 
@@ -208,8 +209,7 @@ def _requests(
         found: list[Asked] = []
         for piece in chunk:
             segment, requests = (piece, []) if piece.skip else next(asked)
-            metadata = json.dumps(segment.metadata, ensure_ascii=False, sort_keys=True)
-            writer.add(segment, metadata, [request.id for request in requests])
+            writer.add(segment, _as_json(segment.metadata), [request.id for request in requests])
             if segment.skip:
                 account.skipped[segment.skip] += 1
             account.requests += len(requests)
