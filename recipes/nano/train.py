@@ -258,7 +258,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--read", type=float, default=11e6, help="tokens of the reading")
     parser.add_argument("--teach", type=float, default=6e6, help="tokens of the teaching")
-    parser.add_argument("--keywords", type=float, default=9.5e6, help="of that with keywords")
+    parser.add_argument("--keywords", type=float, default=6e6, help="of that with keywords")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--mlp", type=int, default=640)

@@ -2,7 +2,8 @@
 
     python tests/benchmarks/backtranslate.py [--part vllm|transformers|pipeline|memory ...]
 
-vllm          synth's vllm engine against one `LLM.generate` over all prompts at once (needs vLLM)
+vllm          synth's vllm engine against one `LLM.generate` over all prompts at once, both with the
+              merged model (needs vLLM)
 transformers  synth's transformers engine against one prompt at a time
 pipeline      reading, cutting, rendering and writing with an engine that answers at once: segments
               a second of processor time, with nano's tokenizer and with one that costs nothing
@@ -15,6 +16,7 @@ import argparse
 import itertools
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,7 @@ from synth.records import Completion, Document  # noqa: E402
 from synth.stages.backtranslate import asking_of, backtranslate  # noqa: E402
 from synth.stages.common import read_adapter  # noqa: E402
 from synth.stages.finetune import finetune  # noqa: E402
+from synth.stages.merge import merge  # noqa: E402
 from synth.store.run import Run  # noqa: E402
 from synth.text.segment import segments  # noqa: E402
 
@@ -137,26 +140,19 @@ def through(folder: Path, documents: int, models: LocalModels, *sets: str) -> di
 
 def raw_vllm(folder: Path, documents: int) -> dict[str, float]:
     """One `LLM.generate` over the prompts of all segments at once; its seconds."""
-    from vllm.lora.request import LoRARequest
-
     from synth.models.vllm_engine import _options
     from vllm import LLM, SamplingParams
 
     run, recipe = Run(folder / "run"), recipe_of("generate.engine=vllm")
     prompts = prompts_of(run, recipe, folder / f"{documents}.jsonl")
-    llm = LLM(**_options(recipe, run.adapter, adapted=True))
+    llm = LLM(**_options(recipe, run.merged, adapted=False))
     parameters = [
         SamplingParams(temperature=0.0, seed=n, max_tokens=recipe.generate.max_new_tokens,
                        logprobs=0)
         for n in range(len(prompts))
     ]  # fmt: skip
     started = time.monotonic()
-    llm.generate(
-        [{"prompt_token_ids": ids} for ids in prompts],
-        parameters,
-        lora_request=LoRARequest("reverse", 1, str(run.adapter)),
-        use_tqdm=False,
-    )
+    llm.generate([{"prompt_token_ids": ids} for ids in prompts], parameters, use_tqdm=False)
     return {"seconds": time.monotonic() - started, "segments": len(prompts)}
 
 
@@ -202,22 +198,20 @@ def prompts_of(run: Run, recipe: Recipe, corpus: Path) -> list[list[int]]:
 def child(work: str, folder: Path, documents: int) -> None:
     """One measurement, printed as JSON."""
     models = {"pipeline": AtOnce, "words": AtOnceByWords, "memory": AtOnce}.get(work, Timed)()
-    engine = {"vllm": "generate.engine=vllm"}.get(work, "generate.engine=transformers")
+    sets = ["generate.engine=vllm", "generate.weights=merged"] if work == "vllm" else []
     if work == "raw_vllm":
         figures = raw_vllm(folder, documents)
     elif work == "one_by_one":
         figures = one_by_one(folder, documents)
     else:
-        figures = through(folder, documents, models, engine)
+        figures = through(folder, documents, models, *sets)
     print(json.dumps(figures))
 
 
-def measured(work: str, documents: int, adapter: Path, folder: Path) -> dict[str, float]:
+def measured(work: str, documents: int, made: Path, folder: Path) -> dict[str, float]:
     """The figures of one measurement in a process of its own, in a run folder of its own."""
-    run = folder / "run" / "adapter"
-    run.parent.mkdir(parents=True, exist_ok=True)
-    if not run.exists():
-        run.symlink_to(adapter)
+    if not (folder / "run").exists():
+        shutil.copytree(made, folder / "run")
     command = [sys.executable, __file__, "--child", work, str(folder), str(documents)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     print(work, documents, output.strip().splitlines()[-1], file=sys.stderr, flush=True)
@@ -242,11 +236,12 @@ def main() -> None:
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
         top = Path(temporary)
-        finetune(Run(top / "made"), recipe_of(), LocalModels())
-        adapter = (top / "made" / "adapter").resolve()
+        made = Run(top / "made")
+        finetune(made, recipe_of(), LocalModels())
+        merge(made, recipe_of(), LocalModels())
 
         def rate(work: str, documents: int, folder: str) -> float:
-            found = measured(work, documents, adapter, top / folder)
+            found = measured(work, documents, made.folder, top / folder)
             return found["segments"] / found["seconds"]
 
         chosen = args.part or parts
@@ -261,15 +256,15 @@ def main() -> None:
             figures |= {"transformers_segments_per_s": ours, "one_by_one_segments_per_s": single}
             figures["transformers_speedup_ratio"] = ours / single
         if "pipeline" in chosen:
-            found = measured("pipeline", 50_000, adapter, top / "pipeline")
+            found = measured("pipeline", 50_000, made.folder, top / "pipeline")
             figures["pipeline_segments_per_cpu_s"] = found["segments"] / found["cpu_seconds"]
-            found = measured("words", 50_000, adapter, top / "words")
+            found = measured("words", 50_000, made.folder, top / "words")
             figures["pipeline_without_tokenizer_segments_per_cpu_s"] = (
                 found["segments"] / found["cpu_seconds"]
             )
         if "memory" in chosen:
-            few = measured("memory", args.documents // 10, adapter, top / "few")["peak_mib"]
-            many = measured("memory", args.documents, adapter, top / "many")["peak_mib"]
+            few = measured("memory", args.documents // 10, made.folder, top / "few")["peak_mib"]
+            many = measured("memory", args.documents, made.folder, top / "many")["peak_mib"]
             figures |= {"peak_few_mib": few, "peak_many_mib": many}
             figures["memory_growth_ratio"] = many / few
     print(json.dumps({key: round(value, 3) for key, value in figures.items()}))
