@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from synth.errors import TrainingError
+from synth.errors import TrainingError, is_full
 from synth.models.local import LocalModels
-from synth.models.training import _is_full, train_adapter
+from synth.models.training import train_adapter
 from synth.models.watch import last_whole_checkpoint
 from synth.prompt import Example
 from synth.recipe import Recipe, load_recipe
@@ -145,9 +145,9 @@ def test_two_processes_train_one_adapter(tiny_files: Path, tmp_path: Path) -> No
 def test_a_full_disk_is_told_by_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert _is_full(OSError(28, "No space left on device"), tmp_path)
+    assert is_full(OSError(28, "No space left on device"), tmp_path)
     vague = RuntimeError("unexpected pos 1459264 vs 1459152")  # what torch says of a full disk
-    assert not _is_full(vague, tmp_path)
+    assert not is_full(vague, tmp_path)
     usage = shutil.disk_usage(tmp_path)._replace(free=4096)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    assert _is_full(vague, tmp_path)
+    assert is_full(vague, tmp_path)

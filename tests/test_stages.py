@@ -24,6 +24,7 @@ from synth.recipe import Recipe, load_recipe
 from synth.records import Completion, Progress
 from synth.stages.backtranslate import backtranslate
 from synth.stages.curate import curate
+from synth.stages.estimate import estimate
 from synth.stages.evaluate import evaluate
 from synth.stages.export import export
 from synth.stages.finetune import finetune
@@ -450,3 +451,42 @@ def test_export_does_not_replace_what_is_not_its_own(
     with pytest.raises(InputError, match="is no dataset of synth"):
         export(run, recipe, tmp_path / "home")
     assert (tmp_path / "home" / "thesis.txt").read_text("utf-8") == "years of work"
+
+
+def test_a_dry_run_estimates_the_whole_from_a_sample(
+    run: Run, tiny_files: Path, corpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(tiny_files, "generate.price_per_hour=2", "generate.samples=2")
+    before = sorted(run.folder.rglob("*"))
+    outcome = estimate(run, recipe, Scripted(), corpus)
+    assert outcome.planned
+    whole = outcome.counts
+    assert (whole["documents"], whole["segments"], whole["candidates"]) == (8, 8, 16)
+    assert whole["sampled_share"] == 1
+    assert whole["adapter"]["new_tokens"] == 16 * _TOKENS
+    assert whole["adapter"]["cost"] == pytest.approx(2 * whole["adapter"]["hours"], abs=0.01)
+    assert "merged" not in whole
+    assert sorted(run.folder.rglob("*")) == before
+    monkeypatch.setattr("synth.stages.estimate._DOCUMENTS", 4)
+    part = estimate(run, recipe, Scripted(), corpus).counts
+    assert part["sampled_documents"] == 4
+    assert part["segments"] == pytest.approx(8, abs=2)  # the fifth was read, to know of more
+    assert part["prompt_tokens"] == pytest.approx(whole["prompt_tokens"], rel=0.25)
+    actual = backtranslate(run, recipe, Scripted(), corpus).counts
+    assert actual["prompt_tokens"] == whole["prompt_tokens"]
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
+    run: Run, tiny_files: Path, corpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(tiny_files)
+
+    def full(frame: pl.DataFrame, path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pl.DataFrame, "write_parquet", full)
+        with pytest.raises(RunError, match=r"part-00000\.parquet: the disk is full; free space"):
+            backtranslate(run, recipe, Scripted(), corpus)
+    assert not run.shards()
+    assert backtranslate(run, recipe, Scripted(), corpus).counts["generated"] == 8

@@ -8,8 +8,13 @@ SynthError
 ├── TrainingError    a training run that would teach nothing
 ├── NoGoError        an adapter that the report card advises against
 ├── HubError         a Hub that cannot be reached, or refuses
-└── RunError         a run folder that lacks what a stage needs
+└── RunError         a run folder that lacks what a stage needs, or that the disk has no room for
 """
+
+import shutil
+from pathlib import Path
+
+_FULL = 1 << 20  # bytes free below which a failed write is the disk's fault
 
 
 class SynthError(Exception):
@@ -45,4 +50,10 @@ class HubError(SynthError):
 
 
 class RunError(SynthError):
-    """A run folder that lacks what a stage needs."""
+    """A run folder that lacks what a stage needs, or that the disk has no room for."""
+
+
+def is_full(error: Exception, folder: Path) -> bool:
+    """Whether a write failed for want of room. Not every library says so; the disk does."""
+    told = "no space left" in str(error).lower()
+    return told or shutil.disk_usage(folder).free < _FULL

@@ -5,7 +5,6 @@ numbers and optimizer state: the curve and the weights are those of an undisturb
 """
 
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,15 +16,13 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.integrations import get_reporting_integration_callbacks
 from trl import SFTConfig, SFTTrainer
 
-from synth.errors import RunError, TrainingError
+from synth.errors import RunError, TrainingError, is_full
 from synth.models.loading import device, load_base, load_tokenizer, lora_config
 from synth.models.protocols import Training
 from synth.models.watch import Watch, last_whole_checkpoint, loss_points
 from synth.prompt import Example
 from synth.recipe import Recipe
 from synth.records import Listener
-
-_FULL = 1 << 20  # bytes free below which a failed write is the disk's fault
 
 
 def trainer_config(recipe: Recipe, checkpoints: Path) -> SFTConfig:
@@ -121,7 +118,7 @@ def train_adapter(
         if trainer.is_world_process_zero():
             trainer.model.save_pretrained(str(folder))
     except (OSError, SafetensorError, RuntimeError) as error:
-        if not _is_full(error, checkpoints):
+        if not is_full(error, checkpoints):
             raise
         raise RunError(
             f"{checkpoints}: the disk is full; free space, and the same command goes on from"
@@ -161,12 +158,6 @@ def _check_trackers(names: list[str]) -> None:
         raise TrainingError(
             f"finetune.report_to {names}: {error!s:.160}; install the tracker or leave it out"
         ) from error
-
-
-def _is_full(error: Exception, folder: Path) -> bool:
-    """Whether it is the disk. Half of the libraries do not say so; what they left behind does."""
-    told = "no space left" in str(error).lower()
-    return told or shutil.disk_usage(folder).free < _FULL
 
 
 def _dataset(examples: Sequence[Example]) -> Dataset:

@@ -210,10 +210,10 @@ class _Meter:
             self.first_error = self.first_error or completion.error
         if self.done % 32 == 0:
             seconds = max(1e-6, time.monotonic() - self.began)
-            errors = f", {self.errors} errors" if self.errors else ""
+            skipped = self.account.skipped.total() if self.account else 0
             self.tell(
                 f"{self.prompt_tokens / seconds:,.0f} tokens/s in,"
-                f" {self.new_tokens / seconds:,.0f} out{errors}"
+                f" {self.new_tokens / seconds:,.0f} out; {skipped} skipped, {self.errors} errors"
             )
 
     def tell(self, note: str) -> None:

@@ -63,6 +63,8 @@ def estimate(
         if asked and here and (weights == "adapter" or recipe.generate.engine != "endpoint"):
             listen(Progress(STAGE, note=f"generating with the {weights}"))
             counts[weights] = _measured(run, recipe, models, asked, weights, scale)
+    if "adapter" in counts and "merged" in counts:
+        counts["faster"] = min("adapter", "merged", key=lambda weights: counts[weights]["hours"])
     return Outcome(STAGE, counts, planned=True)
 
 

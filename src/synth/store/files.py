@@ -11,10 +11,16 @@ from typing import Any
 
 import polars as pl
 
+from synth.errors import RunError, is_full
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A `.part` path to write to; takes the place of `path` when the block ends without error."""
+    """A `.part` path to write to; takes the place of `path` when the block ends without error.
+
+    Raises:
+        RunError: When the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
@@ -22,6 +28,12 @@ def whole(path: Path) -> Iterator[Path]:
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        if not is_full(error, path.parent):
+            raise
+        raise RunError(
+            f"{path}: the disk is full; free space, and the same command goes on"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 
