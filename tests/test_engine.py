@@ -10,7 +10,13 @@ import torch
 from synth.errors import ModelError
 from synth.models.loading import load_tokenizer, load_with_adapter
 from synth.models.protocols import Question, Request, losses
-from synth.models.transformers_engine import TransformersEngine, _batches, _nucleus
+from synth.models.transformers_engine import (
+    TransformersEngine,
+    _batches,
+    _Draw,
+    _nucleus,
+    _pick,
+)
 from synth.prompt import Prompt
 from synth.records import Completion
 from synth.settings import TASK, Generate, Model
@@ -78,13 +84,34 @@ def test_the_seed_decides_the_draw(loaded: tuple[Any, Any]) -> None:
 
 
 def test_draws_follow_the_distribution() -> None:
-    from synth.models.transformers_engine import _Draw
-
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]]).repeat(4000, 1)
-    draw = _Draw([Request([], seed) for seed in range(4000)], Generate(temperature=1.0, top_p=1.0))
-    picked = draw(torch.zeros(4000, 1), logits).argmax(-1)
-    shares = torch.bincount(picked, minlength=4) / 4000
+    settings = Generate(temperature=1.0, top_p=1.0)
+    tokens, logprobs = _pick(logits, [_Draw(seed, settings) for seed in range(4000)])
+    shares = torch.bincount(torch.tensor(tokens), minlength=4) / 4000
     assert torch.allclose(shares, logits[0].softmax(-1), atol=0.03)
+    assert logprobs[0] == pytest.approx(float(logits[0].log_softmax(-1)[tokens[0]]))
+
+
+def test_rows_that_end_leave_the_batch_and_the_others_go_on(loaded: tuple[Any, Any]) -> None:
+    model = loaded[0]
+    hot = {"temperature": 1.3, "top_p": 1.0, "max_new_tokens": 60}
+    asked = [Request(requests(loaded)[0].ids[: 20 + n], n, n) for n in range(48)]
+    sizes = []
+    hook = model.register_forward_pre_hook(
+        lambda _, __, kwargs: sizes.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    try:
+        together = said(engine(loaded, **hot), asked)
+    finally:
+        hook.remove()
+    alone = [said(engine(loaded, **hot), [Request(r.ids, r.seed)])[0] for r in asked]
+    assert [c.text for c in together] == [c.text for c in alone]
+    assert [c.tokens for c in together] == [c.tokens for c in alone]
+    ended = [c.tokens for c in together if c.finish == "stop"]
+    assert ended
+    assert sizes == [
+        sum(c.tokens > step for c in together) for step in range(max(c.tokens for c in together))
+    ]
 
 
 def test_the_nucleus_is_the_smallest_set_that_holds_the_share() -> None:

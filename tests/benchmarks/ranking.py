@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--temperature", type=float, default=0.7)
     args = parser.parse_args()
-    recipe = load_recipe("nano", [f"generate.temperature={args.temperature}"])
+    sets = [f"generate.temperature={args.temperature}", "generate.scores=[r_ifd, ifd]"]
+    recipe = load_recipe("nano", sets)
     models = LocalModels()
     made = list(itertools.islice(Composer(SEED, reserved=True).examples(), args.passages))
     pairs = [(e.instruction, e.response, e.subjects) for e in made]

@@ -98,14 +98,23 @@ def load_with_adapter(model: Model, adapter: Path) -> Any:  # noqa: ANN401
     return loaded
 
 
-def load_weights(model: Model, weights: Path) -> Any:  # noqa: ANN401
+def load_weights(model: Model, weights: Path, *, fold: bool = False) -> Any:  # noqa: ANN401
     """What a run made, ready to generate: an adapter on its base, or a merged model.
+
+    Args:
+        model: The base.
+        weights: Folder of either.
+        fold: Fold the adapter into the base where that loses nothing, in 32 bits: generation is
+            half as fast again.
 
     Raises:
         ModelError: When it cannot be loaded.
     """
     if is_adapter(weights):
-        return load_with_adapter(model, weights)
+        adapted = load_with_adapter(model, weights)
+        if fold and model.dtype == "float32" and model.quantization == "none":
+            adapted = adapted.merge_and_unload()
+        return adapted
     merged = load_base(merged_model(model, weights))
     merged.eval()
     merged.config.use_cache = True

@@ -59,7 +59,7 @@ class LocalModels:
     def judge(self, recipe: Recipe, adapter: Path) -> Judge:
         """The base with the adapter in transformers, decoding greedily."""
         settings = recipe.generate.model_copy(update={"temperature": 0.0})
-        return _with_transformers(recipe, adapter, settings)
+        return _with_transformers(recipe, adapter, settings, fold=False)
 
     def engine(self, recipe: Recipe, weights: Path) -> Engine:
         """The recipe's engine over an adapter on its base or a merged model."""
@@ -71,12 +71,14 @@ class LocalModels:
             from synth.models.endpoint_engine import EndpointEngine
 
             return EndpointEngine(recipe)
-        return _with_transformers(recipe, weights, recipe.generate)
+        # IFD asks for the base alone as well.
+        fold = "ifd" not in recipe.generate.scores
+        return _with_transformers(recipe, weights, recipe.generate, fold=fold)
 
 
-def _with_transformers(recipe: Recipe, weights: Path, settings: Generate) -> Judge:
+def _with_transformers(recipe: Recipe, weights: Path, settings: Generate, *, fold: bool) -> Judge:
     from synth.models.loading import load_tokenizer, load_weights
     from synth.models.transformers_engine import TransformersEngine
 
-    model = load_weights(recipe.model, weights)
+    model = load_weights(recipe.model, weights, fold=fold)
     return TransformersEngine(model, load_tokenizer(recipe.model), settings)

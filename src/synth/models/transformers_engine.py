@@ -8,10 +8,9 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList
 
 from synth.errors import ModelError
 from synth.models.protocols import Question, Request, Score
@@ -117,33 +116,44 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def _generate_batch(self, batch: Sequence[Request]) -> list[Completion]:
-        pad = self.tokenizer.pad_token_id
+        """Completions of the batch; a row leaves it when it ends, so that the others go faster."""
+        to, eos = self._model.device, self.tokenizer.eos_token_id
         length = max(len(r.ids) for r in batch)
-        ids = torch.tensor([[pad] * (length - len(r.ids)) + r.ids for r in batch])
-        mask = torch.tensor([[0] * (length - len(r.ids)) + [1] * len(r.ids) for r in batch])
-        draw = _Draw(batch, self._settings)
-        output = self._model.generate(
-            input_ids=ids.to(self._model.device),
-            attention_mask=mask.to(self._model.device),
-            max_new_tokens=self._settings.max_new_tokens,
-            do_sample=False,
-            use_cache=True,
-            logits_processor=LogitsProcessorList([draw]),
-            eos_token_id=self.tokenizer.eos_token_id,
-            pad_token_id=pad,
-        )
-        new = output[:, length:].cpu()
-        logprobs = draw.finish(new)
-        return [self._completion(row, lp) for row, lp in zip(new.tolist(), logprobs, strict=True)]
+        pad = [length - len(r.ids) for r in batch]
+        ids = torch.tensor([[eos] * n + r.ids for n, r in zip(pad, batch, strict=True)], device=to)
+        mask = (torch.arange(length) >= torch.tensor(pad)[:, None]).long().to(to)
+        positions = (mask.cumsum(1) - 1).clamp_min(0)
+        draws = [_Draw(request.seed, self._settings) for request in batch]
+        rows, drawn = list(range(len(batch))), [Drawn([], []) for _ in batch]
+        cache = None
+        for left in range(self._settings.max_new_tokens, 0, -1):
+            output = self._model(
+                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
+                use_cache=True, logits_to_keep=1,
+            )  # fmt: skip
+            cache = output.past_key_values
+            tokens, logprobs = _pick(output.logits[:, -1], [draws[row] for row in rows])
+            for row, token, logprob in zip(rows, tokens, logprobs, strict=True):
+                drawn[row].tokens.append(token)
+                drawn[row].logprobs.append(logprob)
+            going = [i for i, token in enumerate(tokens) if token != eos]
+            if left == 1 or not going:
+                break
+            if len(going) < len(rows):
+                rows, kept = [rows[i] for i in going], torch.tensor(going, device=to)
+                mask, positions = mask[kept], positions[kept]
+                cache.batch_select_indices(kept)
+            ids = torch.tensor([[tokens[i]] for i in going], device=to)
+            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+            positions = positions[:, -1:] + 1
+        return [self._completion(row) for row in drawn]
 
-    def _completion(self, row: list[int], logprobs: list[float]) -> Completion:
-        eos = self.tokenizer.eos_token_id
-        stopped = eos in row
-        tokens = row.index(eos) + 1 if stopped else len(row)
-        text = self.tokenizer.decode(row[: tokens - stopped], skip_special_tokens=True)
-        return Completion(
-            text.strip(), tokens, "stop" if stopped else "length", sum(logprobs[:tokens]) / tokens
-        )
+    def _completion(self, drawn: "Drawn") -> Completion:
+        tokens, count = drawn.tokens, len(drawn.tokens)
+        stopped = tokens[-1] == self.tokenizer.eos_token_id
+        text = self.tokenizer.decode(tokens[: count - stopped], skip_special_tokens=True)
+        mean = sum(drawn.logprobs) / count
+        return Completion(text.strip(), count, "stop" if stopped else "length", mean)
 
     @torch.inference_mode()
     def _score_batch(self, batch: Sequence[Question]) -> list[Score]:
@@ -170,30 +180,35 @@ class TransformersEngine:
         return list(map(Score, totals, counts))
 
 
-class _Draw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed
-    """Leaves one token a row: the drawn one. Remembers the log-probabilities of what was drawn."""
+class Drawn(NamedTuple):
+    """A row's tokens so far, and their log-probabilities."""
 
-    def __init__(self, batch: Sequence[Request], settings: Generate) -> None:
-        self._generators = [torch.Generator().manual_seed(r.seed % 2**63) for r in batch]
-        self._settings = settings
-        self._steps: list[torch.Tensor] = []
+    tokens: list[int]
+    logprobs: list[float]
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        logprobs = scores.float().log_softmax(-1)
-        choice = logprobs
-        if self._settings.temperature > 0:
-            choice = _nucleus(logprobs / self._settings.temperature, self._settings.top_p)
-            noise = torch.stack(
-                [torch.empty(choice.shape[1]).exponential_(generator=g) for g in self._generators]
-            )
-            choice = choice - noise.log().to(choice.device)
-        token = choice.argmax(-1, keepdim=True)
-        self._steps.append(logprobs.gather(1, token).cpu())
-        return torch.full_like(scores, -torch.inf).scatter_(1, token, 0.0)
 
-    def finish(self, new: torch.Tensor) -> list[list[float]]:
-        """Log-probabilities of the new tokens, (rows, tokens)."""
-        return torch.cat(self._steps, dim=1)[:, : new.shape[1]].tolist()
+class _Draw:
+    """The noise of one request, token by token."""
+
+    def __init__(self, seed: int, settings: Generate) -> None:
+        self.settings = settings
+        self._generator = torch.Generator().manual_seed(seed % 2**63)
+
+    def noise(self, size: int) -> torch.Tensor:
+        """Exponential variables of the next token, one for each token of the vocabulary."""
+        return torch.empty(size).exponential_(generator=self._generator)
+
+
+def _pick(logits: torch.Tensor, draws: Sequence[_Draw]) -> tuple[list[int], list[float]]:
+    """The drawn token of each row of (rows, vocabulary), and its log-probability."""
+    settings = draws[0].settings
+    choice = logprobs = logits.float().log_softmax(-1)
+    if settings.temperature > 0:
+        choice = _nucleus(logprobs / settings.temperature, settings.top_p)
+        noise = torch.stack([draw.noise(choice.shape[1]) for draw in draws])
+        choice = choice - noise.log().to(choice.device)
+    token = choice.argmax(-1, keepdim=True)
+    return token[:, 0].tolist(), logprobs.gather(1, token)[:, 0].tolist()
 
 
 def _nucleus(logits: torch.Tensor, share: float) -> torch.Tensor:
