@@ -114,6 +114,25 @@ def test_rows_that_end_leave_the_batch_and_the_others_go_on(loaded: tuple[Any, A
     ]
 
 
+def test_prompts_are_read_in_parts_and_go_on_together(
+    loaded: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, read = said(engine(loaded), requests(loaded)), []
+    hook = loaded[0].register_forward_pre_hook(
+        lambda _, __, kwargs: read.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    monkeypatch.setattr("synth.models.transformers_engine._READ", 250)
+    try:
+        parts = said(engine(loaded), requests(loaded))
+    finally:
+        hook.remove()
+    longest = max(len(request.ids) for request in requests(loaded))
+    assert read[:2] == [(250 // longest, longest)] * 2
+    assert read[2] == (4, 1)
+    assert [c.text for c in parts] == [c.text for c in whole]
+    assert [c.logprob for c in parts] == pytest.approx([c.logprob for c in whole], abs=1e-5)
+
+
 def test_the_nucleus_is_the_smallest_set_that_holds_the_share() -> None:
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
     assert _nucleus(logits, 0.75).isinf().tolist() == [[False, False, True, True]]

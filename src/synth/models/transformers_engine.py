@@ -20,6 +20,7 @@ from synth.settings import Generate
 T = TypeVar("T")
 R = TypeVar("R")
 
+_READ = 4096  # tokens of prompts read at once: more fall out of a processor's cache
 _WINDOW = 1024  # items read ahead, so that a batch finds others of its length
 
 
@@ -125,14 +126,9 @@ class TransformersEngine:
         positions = (mask.cumsum(1) - 1).clamp_min(0)
         draws = [_Draw(request.seed, self._settings) for request in batch]
         rows, drawn = list(range(len(batch))), [Drawn([], []) for _ in batch]
-        cache = None
+        logits, cache = self._read(ids, mask, positions)
         for left in range(self._settings.max_new_tokens, 0, -1):
-            output = self._model(
-                input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
-                use_cache=True, logits_to_keep=1,
-            )  # fmt: skip
-            cache = output.past_key_values
-            tokens, logprobs = _pick(output.logits[:, -1], [draws[row] for row in rows])
+            tokens, logprobs = _pick(logits, [draws[row] for row in rows])
             for row, token, logprob in zip(rows, tokens, logprobs, strict=True):
                 drawn[row].tokens.append(token)
                 drawn[row].logprobs.append(logprob)
@@ -146,7 +142,41 @@ class TransformersEngine:
             ids = torch.tensor([[tokens[i]] for i in going], device=to)
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
             positions = positions[:, -1:] + 1
+            logits, cache = self._forward(ids, mask, positions, cache)
         return [self._completion(row) for row in drawn]
+
+    def _read(
+        self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, Any]:
+        """Logits after the prompts, (rows, vocabulary), and their cache; some rows at a time."""
+        size = max(1, _READ // ids.shape[1])
+        parts = [
+            self._forward(*part)
+            for part in zip(
+                *(torch.split(part, size) for part in (ids, mask, positions)), strict=True
+            )
+        ]
+        (_, cache), *others = parts
+        if others:
+            for number, layer in enumerate(cache.layers):
+                layers = [layer, *(other.layers[number] for _, other in others)]
+                layer.keys = torch.cat([one.keys for one in layers])
+                layer.values = torch.cat([one.values for one in layers])
+        return torch.cat([logits for logits, _ in parts]), cache
+
+    def _forward(
+        self,
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        positions: torch.Tensor,
+        cache: Any = None,  # noqa: ANN401
+    ) -> tuple[torch.Tensor, Any]:
+        """Logits of the next tokens, (rows, vocabulary), and the cache."""
+        output = self._model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
+            use_cache=True, logits_to_keep=1,
+        )  # fmt: skip
+        return output.logits[:, -1], output.past_key_values
 
     def _completion(self, drawn: "Drawn") -> Completion:
         tokens, count = drawn.tokens, len(drawn.tokens)
