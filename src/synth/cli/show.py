@@ -94,6 +94,8 @@ def _show_ledger(outcome: "Outcome") -> None:
     if counts["repeated_documents"]:
         title += f", {counts['repeated_documents']} repeated documents"
     _table(title, ("bucket", "segments", "share"), rows)
+    if counts.get("rejected_candidates"):
+        typer.echo(f"rejected candidates: {_facts(counts['rejected_candidates'])}")
 
 
 def show_pairs(run: "Run") -> None:
