@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import SFTConfig, SFTTrainer
 
 from synth.errors import TrainingError, is_full
 from synth.models.local import LocalModels
+from synth.models.supervised import SupervisedTrainer
 from synth.models.training import train_adapter
 from synth.models.watch import last_whole_checkpoint
 from synth.prompt import Example
@@ -140,6 +145,31 @@ def test_two_processes_train_one_adapter(tiny_files: Path, tmp_path: Path) -> No
     last = [next(p["held_out"] for p in reversed(ls) if p["held_out"]) for ls in (together, single)]
     assert last[0] == pytest.approx(last[1], rel=0.02)
     assert (run.adapter / WEIGHTS).is_file()
+
+
+def test_the_loss_and_its_gradients_are_those_of_trl(tiny_base: Path, tmp_path: Path) -> None:
+    rows = [
+        {"input_ids": [1, 7, 8, 9, 10, 2], "labels": [-100, -100, -100, 9, 10, 2]},
+        {"input_ids": [1, 11, 12, 2], "labels": [-100, 11, -100, 2]},
+    ]
+    trainer = SupervisedTrainer(
+        model=AutoModelForCausalLM.from_pretrained(tiny_base, dtype=torch.float32),
+        args=SFTConfig(output_dir=str(tmp_path), max_length=None, report_to=[], use_cpu=True),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(tiny_base),
+    )
+    batch = trainer.data_collator(rows)
+    for items in (None, 7):
+        found = []
+        for way in (SupervisedTrainer, SFTTrainer):
+            trainer.model.zero_grad()
+            loss = way.compute_loss(trainer, trainer.model, dict(batch), num_items_in_batch=items)
+            loss.backward()
+            found.append((loss, [p.grad.clone() for p in trainer.model.parameters()]))
+        (ours, our_gradients), (theirs, their_gradients) = found
+        assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+        for mine, other in zip(our_gradients, their_gradients, strict=True):
+            assert torch.allclose(mine, other, atol=1e-6)
 
 
 def test_a_full_disk_is_told_by_what_is_left(

@@ -14,11 +14,12 @@ from datasets import Dataset
 from safetensors import SafetensorError
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.integrations import get_reporting_integration_callbacks
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from synth.errors import RunError, TrainingError, is_full
 from synth.models.loading import device, load_base, load_tokenizer, lora_config
 from synth.models.protocols import Training
+from synth.models.supervised import SupervisedTrainer
 from synth.models.watch import Watch, last_whole_checkpoint, loss_points
 from synth.prompt import Example
 from synth.recipe import Recipe
@@ -102,7 +103,7 @@ def train_adapter(
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))
     _check_trackers(recipe.finetune.report_to)
-    trainer = SFTTrainer(
+    trainer = SupervisedTrainer(
         model=load_base(recipe.model),
         args=config,
         train_dataset=_dataset(train),
