@@ -133,7 +133,7 @@ def test_a_killed_run_ends_with_the_rows_of_an_undisturbed_one(
 
 def test_the_whole_way_by_commands(tiny_files: Path, tiny_run: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_run, tmp_path / "run")
-    loose = ["min_grounded_words=0", "min_logprob=-99", "max_repeated_words=1", "near_duplicate=1"]
+    loose = ["min_grounded_words=0", "min_logprob=-99", "max_repeated_words=1", "duplicates.near=1"]
     sets = [part for rule in loose for part in ("--set", f"curate.{rule}")]
     common = ["--recipe", str(tiny_files / "recipe.yaml"), "--run", "run", *sets]
     result = synth("run", str(tiny_files / "corpus.jsonl"), *common, cwd=tmp_path)

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.settings import Curate
+from synth.settings import Curate, Duplicates
 from synth.tables.curation import CANDIDATE, Curation, curate
 
 GOOD = (
     "The {0} is a tool that people have used with care for a long time. It stands in the yard of"
     " every farm, and the {0} is made to be lifted by one hand number {1}."
 )
-LOOSE = Curate(near_duplicate=1.0)
+LOOSE = Curate(duplicates=Duplicates(near=1.0))
 
 
 def row(number: int, **changes: Any) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def test_near_texts_are_duplicates_and_chains_are_not() -> None:
         row(i, text=text(shift), instruction=f"What is {words[shift + 20]} number {i}?")
         for i, shift in enumerate((0, 8, 16))
     ]
-    result = sort(*rows, settings=Curate(near_duplicate=0.7))
+    result = sort(*rows, settings=Curate(duplicates=Duplicates(near=0.7)))
     # Neighbours are near (Jaccard 0.79), the ends are not (0.63): the middle one goes alone.
     assert reasons(result) == {"s0001": "near_text"}
     assert result.rejected["collided_with"].to_list() == ["s0000"]
@@ -141,8 +141,9 @@ def test_the_threshold_is_exact() -> None:
         row(0, text=one, instruction="What is wordab?"),
         row(1, text=two, instruction="Why wordac now?"),
     )
-    assert reasons(sort(*rows, settings=Curate(near_duplicate=54 / 64))) == {"s0001": "near_text"}
-    assert reasons(sort(*rows, settings=Curate(near_duplicate=54 / 64 + 1e-9))) == {}
+    exact = Curate(duplicates=Duplicates(near=54 / 64))
+    assert reasons(sort(*rows, settings=exact)) == {"s0001": "near_text"}
+    assert reasons(sort(*rows, settings=Curate(duplicates=Duplicates(near=54 / 64 + 1e-9)))) == {}
 
 
 def test_the_order_of_the_candidates_does_not_matter() -> None:

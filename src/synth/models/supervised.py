@@ -14,7 +14,7 @@ from trl import SFTTrainer
 IGNORED = -100
 
 
-class SupervisedTrainer(SFTTrainer):
+class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]  # trl is not typed
     """TRL's trainer; without Triton the loss is worked out here, to the same value."""
 
     def compute_loss(

@@ -101,7 +101,7 @@ def curate(candidates: pl.DataFrame, settings: Curate) -> Curation:
         ("near_text", "text", True),
         ("near_instruction", "instruction", True),
     ):
-        frame = _drop_duplicates(frame, name, column, settings.near_duplicate if near else None)
+        frame = _drop_duplicates(frame, name, column, settings.duplicates.near if near else None)
     frame = frame.sort("position")
     kept = pl.col("reason").is_null()
     curated = frame.filter(kept).select(candidates.columns)

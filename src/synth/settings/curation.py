@@ -1,0 +1,190 @@
+"""From candidates to what is kept."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from synth.settings.section import Section
+
+Action = Literal["keep", "mask", "drop"]
+Side = Literal["text", "instruction", "both"]
+Score = Literal["first", "logprob", "r_ifd", "ifd"]
+
+
+class OwnRule(Section):
+    """A rule of the recipe's own: an SQL expression over a candidate's columns and measures."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """The reason that rejected rows get."""
+    good: str
+    """SQL expression, true of a good row, such as `text_words >= 50 AND licence <> 'unknown'`."""
+    value: str | None = None
+    """SQL expression of what is shown beside the reason; None shows the rule itself."""
+
+
+class Duplicates(Section):
+    """Which rows say the same as one that stays."""
+
+    on: list[Side] = ["text", "instruction"]
+    """Sides that are compared, in this order; `both` compares the two as one text."""
+    near: float | None = Field(0.7, ge=0.5, le=1)
+    """Jaccard similarity of 5-word shingles from which two sides are the same; None: exact ones."""
+    semantic: float | None = Field(None, gt=0, le=1)
+    """Cosine of embeddings from which two sides are the same (extra `semantic`); None: not used."""
+    embedder: str | None = None
+    """Hub id or folder of the embedding model."""
+    keep: Literal["best", "first", "longest"] = "best"
+    """Which of a cluster stays: the best by `curate.rank`, the first, or that of longest text."""
+
+    @model_validator(mode="after")
+    def _semantic_needs_a_model(self) -> Self:
+        if self.semantic is not None and self.embedder is None:
+            raise ValueError("`semantic` needs an embedding model: name one in `embedder`")
+        return self
+
+
+class Benchmark(Section):
+    """Questions that must not be in the dataset: a file or a Hub dataset."""
+
+    path: str | None = None
+    """A file of questions: .jsonl, .parquet or .csv."""
+    dataset: str | None = None
+    """Hub id of a dataset of questions."""
+    config: str | None = None
+    """Config of the Hub dataset."""
+    split: str = "test"
+    """Split of the Hub dataset."""
+    revision: str | None = None
+    """Hub revision of the dataset."""
+    question: str = "question"
+    """Column of the question."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("a benchmark is either a `path` or a `dataset`")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What it is called in the ledger and in evidence."""
+        return self.path or self.dataset or ""
+
+
+class Contamination(Section):
+    """Which rows hold questions of benchmarks."""
+
+    benchmarks: list[Benchmark] = Field(
+        default_factory=lambda: [Benchmark(dataset="cais/mmlu", config="all")]
+    )
+    """Where the questions come from; a Hub set out of reach is told of and passed over."""
+    words: int = Field(13, ge=5)
+    """A run of so many words in a row and in a question is a hit (GPT-3: 13)."""
+    coverage: float = Field(0.0, ge=0, le=1)
+    """Runs must cover this share of the question's words at least; 0: one run will do."""
+    stock_questions: int = Field(4, ge=2)
+    """A run that stands in so many different questions is stock wording and does not count."""
+    ignore: list[str] = Field(default_factory=list)
+    """Phrases whose runs do not count either."""
+
+
+class Private(Section):
+    """What becomes of private data, kind by kind: kept, masked alike (`<EMAIL_1>`), row dropped."""
+
+    email: Action = "mask"
+    """E-mail addresses."""
+    phone: Action = "mask"
+    """Telephone numbers."""
+    iban: Action = "mask"
+    """Bank account numbers whose check digits are right."""
+    card: Action = "mask"
+    """Payment card numbers whose check digit is right."""
+    ip: Action = "mask"
+    """Public IP addresses."""
+    key: Action = "mask"
+    """Keys, tokens and private key blocks."""
+    engine: Literal["patterns", "presidio"] = "patterns"
+    """`presidio` adds Microsoft Presidio's recognizers, where it is installed."""
+
+
+class Select(Section):
+    """Which of the good rows the dataset takes, when it cannot take all."""
+
+    rows: int | None = Field(None, ge=1)
+    """So many rows are taken, the best by `curate.rank` first; None takes all."""
+    diversity: float | None = Field(None, gt=0, le=1)
+    """A row is passed over while it is as similar as this to one taken before (DEITA's filter)."""
+    over: Literal["shingles", "embeddings"] = "shingles"
+    """Similarity: estimated Jaccard of the texts' shingles, or cosine of their embeddings."""
+    quotas: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Column or metadata field -> value -> largest share of the rows; `*` is any other value."""
+    per_document: int | None = Field(None, ge=1)
+    """At most so many rows of one document."""
+    per_template: int | None = Field(None, ge=1)
+    """At most so many rows of one wording: the instruction without the words of its text."""
+    seed: int = 17
+    """Decides between rows of equal score."""
+
+
+class Curate(Section):
+    """Thresholds of the rules; a row that fails one goes to `rejected/` with the rule's name."""
+
+    rank: Score = "logprob"
+    """Of a segment's good samples that of the best score stays; `first`: that of lowest number."""
+
+    allow_licences: list[str] | None = None
+    """Licences a document may have; None allows all."""
+    deny_licences: list[str] = Field(default_factory=list)
+    """Licences a document may not have."""
+    min_instruction_chars: int = Field(10, ge=0)
+    """Instructions are at least so long."""
+    max_instruction_chars: int = Field(500, ge=1)
+    """Instructions are at most so long (REInstruct: 500)."""
+    max_length_ratio: float | None = Field(1.0, gt=0)
+    """An instruction has at most so many characters for each one of its response."""
+    max_copied_words: int = Field(12, ge=1)
+    """An instruction holds no run of so many words of its response."""
+    max_repeated_words: float = Field(0.5, ge=0, le=1)
+    """At most this share of an instruction's words are repeats."""
+    min_grounded_words: float = Field(0.5, ge=0, le=1)
+    """At least this share of an instruction's content words stand in the response."""
+    max_strange_numbers: int | None = Field(0, ge=0)
+    """An instruction holds at most so many numbers that its response does not."""
+    max_strange_names: int | None = Field(None, ge=0)
+    """An instruction holds at most so many capitalized names that its response does not."""
+    max_link_share: float = Field(0.2, ge=0, le=1)
+    """At most this share of a response's characters belong to links."""
+    max_symbol_share: float = Field(0.35, ge=0, le=1)
+    """At most this share of a response's characters are neither letters nor spaces."""
+    max_repeated_lines: float = Field(0.3, ge=0, le=1)
+    """At most this share of a response's lines are repeats (Gopher: 0.3)."""
+    max_top_ngrams: dict[int, float] = Field(default_factory=lambda: {2: 0.2, 3: 0.18, 4: 0.16})
+    """Words of an n-gram -> share of a response that the most frequent one may cover (Gopher)."""
+    max_repeated_ngrams: dict[int, float] = Field(
+        default_factory=lambda: {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.1}
+    )
+    """Words of an n-gram -> share of a response that repeated ones may cover (Gopher)."""
+    min_function_words: int = Field(2, ge=0)
+    """A response has so many different common English words; 0 for other languages (Gopher: 2)."""
+    same_language: bool = False
+    """Instruction and response are of one language, by their script and by py3langid."""
+    languages: list[str] | None = None
+    """Languages (ISO 639-1) a response may have; None allows all."""
+    min_logprob: float = Field(-2.0, le=0)
+    """Mean log-probability of the instruction under the model, nats per token."""
+    max_logprob: float | None = Field(None, le=0)
+    """The same from above: instructions that are too easily guessed say little."""
+    r_ifd: tuple[float, float] | None = None
+    """Lowest and highest r-IFD (loss of the instruction given the text over its loss alone)."""
+    ifd: tuple[float, float] | None = None
+    """Lowest and highest IFD; 1 and more: the instruction does not help to predict the text."""
+    rules: list[OwnRule] = Field(default_factory=list)
+    """Rules of the recipe's own, after those of synth."""
+    private: Private = Private()
+    """What becomes of private data."""
+    contamination: Contamination = Contamination()
+    """Benchmarks that must not be in the dataset."""
+    duplicates: Duplicates = Duplicates()
+    """Which rows say the same as one that stays."""
+    select: Select = Select()
+    """Which of the good rows the dataset takes."""
