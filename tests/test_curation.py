@@ -1,6 +1,8 @@
 """Curation: every candidate ends in one bucket, with its reason, and the counts add up."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -9,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.settings import Curate, Duplicates
-from synth.tables.curation import CANDIDATE, Curation, curate
+from synth.tables.curation import CANDIDATE, REJECTED, Verdicts, curate, sorted_out
 
 GOOD = (
     "The {0} is a tool that people have used with care for a long time. It stands in the yard of"
     " every farm, and the {0} is made to be lifted by one hand number {1}."
 )
+ID = [f"{number:016x}" for number in range(64)]
 LOOSE = Curate(duplicates=Duplicates(near=1.0))
 
 
@@ -22,7 +25,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
     """A good candidate about one of many different things, changed as asked."""
     noun = f"thing{chr(97 + number % 26)}{chr(97 + number // 26)}x"
     made = {
-        "segment_id": f"s{number:04d}",
+        "segment_id": ID[number],
         "sample": 0,
         "document_id": f"d{number}",
         "start": 0,
@@ -45,11 +48,38 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
     return made | changes
 
 
-def sort(*rows: dict[str, Any], settings: Curate = LOOSE) -> Curation:
-    return curate(pl.DataFrame(list(rows), schema=CANDIDATE), settings)
+@dataclass(frozen=True)
+class Frame:
+    """Candidates in memory, read in blocks of a few rows."""
+
+    rows: pl.DataFrame
+    block: int = 7
+
+    @property
+    def count(self) -> int:
+        return self.rows.height
+
+    def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
+        yield from self.rows.select(columns).iter_slices(self.block)
 
 
-def reasons(result: Curation) -> dict[str, str]:
+@dataclass(frozen=True)
+class Sorted:
+    curated: pl.DataFrame
+    rejected: pl.DataFrame
+    verdicts: Verdicts
+
+
+def sort(*rows: dict[str, Any], settings: Curate = LOOSE) -> Sorted:
+    candidates = Frame(pl.DataFrame(list(rows), schema=CANDIDATE))
+    verdicts = curate(candidates, settings)
+    parts = list(sorted_out(candidates, verdicts))
+    curated = pl.concat([pl.DataFrame(schema=CANDIDATE), *(kept for kept, _ in parts)])
+    rejected = pl.concat([pl.DataFrame(schema=REJECTED), *(gone for _, gone in parts)])
+    return Sorted(curated, rejected, verdicts)
+
+
+def reasons(result: Sorted) -> dict[str, str]:
     return dict(result.rejected.select("segment_id", "reason").iter_rows())
 
 
@@ -87,14 +117,14 @@ LONG_RUN = "the thingaax is a tool that people have used with care for a"
 )  # fmt: skip
 def test_each_rule_claims_its_row(changes: dict[str, Any], reason: str) -> None:
     result = sort(row(0, **changes), row(1))
-    assert result.curated["segment_id"].to_list() == ["s0001"]
-    assert reasons(result)["s0000"] in reason.split("|")
+    assert result.curated["segment_id"].to_list() == [ID[1]]
+    assert reasons(result)[ID[0]] in reason.split("|")
 
 
 def test_a_good_row_is_kept() -> None:
     result = sort(row(0), row(1), row(2))
     assert result.curated.height == 3
-    assert result.buckets() == {"kept": 3}
+    assert result.verdicts.buckets() == {"kept": 3}
 
 
 def test_a_rejected_row_says_what_the_rule_measured() -> None:
@@ -105,15 +135,15 @@ def test_a_rejected_row_says_what_the_rule_measured() -> None:
 def test_the_better_of_two_equal_texts_stays() -> None:
     text = row(0)["text"]
     result = sort(row(0, logprob=-0.9), row(1, text=text.upper(), instruction="Define a thingaax."))
-    assert result.curated["segment_id"].to_list() == ["s0001"]
-    assert result.rejected.select("reason", "collided_with").row(0) == ("same_text", "s0001")
+    assert result.curated["segment_id"].to_list() == [ID[1]]
+    assert result.rejected.select("reason", "collided_with").row(0) == ("same_text", ID[1])
 
 
 def test_equal_instructions_are_duplicates_too() -> None:
     asked = "What is a tool that people have?"
     result = sort(row(0, instruction=asked), row(1, instruction=asked.lower()))
-    assert reasons(result) == {"s0001": "same_instruction"}
-    assert result.rejected["collided_with"].to_list() == ["s0000"]
+    assert reasons(result) == {ID[1]: "same_instruction"}
+    assert result.rejected["collided_with"].to_list() == [ID[0]]
 
 
 def test_near_texts_are_duplicates_and_chains_are_not() -> None:
@@ -128,8 +158,8 @@ def test_near_texts_are_duplicates_and_chains_are_not() -> None:
     ]
     result = sort(*rows, settings=Curate(duplicates=Duplicates(near=0.7)))
     # Neighbours are near (Jaccard 0.79), the ends are not (0.63): the middle one goes alone.
-    assert reasons(result) == {"s0001": "near_text"}
-    assert result.rejected["collided_with"].to_list() == ["s0000"]
+    assert reasons(result) == {ID[1]: "near_text"}
+    assert result.rejected["collided_with"].to_list() == [ID[0]]
 
 
 def test_the_threshold_is_exact() -> None:
@@ -142,7 +172,7 @@ def test_the_threshold_is_exact() -> None:
         row(1, text=two, instruction="Why wordac now?"),
     )
     exact = Curate(duplicates=Duplicates(near=54 / 64))
-    assert reasons(sort(*rows, settings=exact)) == {"s0001": "near_text"}
+    assert reasons(sort(*rows, settings=exact)) == {ID[1]: "near_text"}
     assert reasons(sort(*rows, settings=Curate(duplicates=Duplicates(near=54 / 64 + 1e-9)))) == {}
 
 
@@ -155,7 +185,7 @@ def test_the_order_of_the_candidates_does_not_matter() -> None:
 
 
 def test_no_candidates_is_no_error() -> None:
-    assert sort().buckets() == {"kept": 0}
+    assert sort().verdicts.buckets() == {"kept": 0}
 
 
 @settings(max_examples=40, deadline=None)
@@ -178,7 +208,7 @@ def test_kept_and_rejected_add_up_on_wild_rows(rows: list[tuple[Any, ...]]) -> N
     ids = [*result.curated["segment_id"], *result.rejected["segment_id"]]
     assert sorted(ids) == [r["segment_id"] for r in made]
     assert result.rejected["reason"].null_count() == 0
-    assert sum(result.buckets().values()) == len(made)
+    assert sum(result.verdicts.buckets().values()) == len(made)
 
 
 def samples(number: int, *changes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -202,13 +232,13 @@ def test_of_several_samples_the_best_by_the_score_stays(rank: str, best: int) ->
         {"logprob": -0.3, "r_ifd": 0.5, "ifd": 0.1},
     )
     result = sort(*rows, row(1), settings=LOOSE.model_copy(update={"rank": rank}))
-    kept = result.curated.filter(pl.col("segment_id") == "s0000")
+    kept = result.curated.filter(pl.col("segment_id") == ID[0])
     assert kept["sample"].to_list() == [best]
-    lost = result.rejected.filter(pl.col("segment_id") == "s0000")
+    lost = result.rejected.filter(pl.col("segment_id") == ID[0])
     assert set(lost["reason"]) == {"outranked"}
     assert set(lost["value"]) == {rank}
-    assert result.buckets() == {"kept": 2}
-    assert result.rejections() == {"outranked": 3}
+    assert result.verdicts.buckets() == {"kept": 2}
+    assert result.verdicts.rejections() == {"outranked": 3}
 
 
 def test_a_sample_that_fails_a_rule_leaves_its_place_to_the_next() -> None:
@@ -216,14 +246,14 @@ def test_a_sample_that_fails_a_rule_leaves_its_place_to_the_next() -> None:
     result = sort(*rows)
     assert result.curated["sample"].to_list() == [1]
     assert result.rejected["reason"].to_list() == ["unfinished", "outranked"]
-    assert result.buckets() == {"kept": 1}
+    assert result.verdicts.buckets() == {"kept": 1}
 
 
 def test_a_segment_without_a_good_sample_is_in_one_bucket() -> None:
     rows = samples(0, {"logprob": -3.0}, {"logprob": -0.2, "finish": "length"})
     result = sort(*rows, row(1))
-    assert result.buckets() == {"kept": 1, "unfinished": 1}
-    assert result.rejections() == {"unfinished": 1, "unlikely": 1}
+    assert result.verdicts.buckets() == {"kept": 1, "unfinished": 1}
+    assert result.verdicts.rejections() == {"unfinished": 1, "unlikely": 1}
 
 
 def test_a_missing_score_ranks_last() -> None:

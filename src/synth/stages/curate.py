@@ -3,13 +3,15 @@
 import time
 from typing import Any
 
+import polars as pl
+
 from synth.errors import RecipeError, RunError
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Progress, content_id, silent
-from synth.store.candidates import candidates
-from synth.store.files import write_json, write_parquet
+from synth.store.candidates import CandidateRows
+from synth.store.files import write_json, writing_parquet
 from synth.store.run import Run
-from synth.tables.curation import CANDIDATE
+from synth.tables.curation import CANDIDATE, REJECTED, Verdicts, sorted_out
 from synth.tables.curation import curate as curate_rows
 
 STAGE = "curate"
@@ -33,8 +35,8 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
             f"curate.rank is {recipe.curate.rank}, which generate.scores does not measure; add it"
             " there, or rank by logprob"
         )
-    rows = candidates(run, recipe.generate).select(CANDIDATE.keys()).collect()
-    listen(Progress(STAGE, 0, rows.height, "candidate"))
+    rows = CandidateRows(run, recipe.generate)
+    listen(Progress(STAGE, 0, rows.count, "candidate"))
     result = curate_rows(rows, recipe.curate)
     ledger: dict[str, Any] = {
         "documents": made.counts["documents"],
@@ -53,9 +55,23 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
             " run `synth backtranslate` again"
         )
     run.forget(STAGE)
-    write_parquet(run.curated, result.curated)
-    write_parquet(run.rejected, result.rejected)
+    _write(run, rows, result, listen)
     write_json(run.ledger, ledger)
     run.commit(STAGE, fingerprint, ledger, started)
-    listen(Progress(STAGE, rows.height, rows.height, "candidate"))
     return Outcome(STAGE, ledger)
+
+
+def _write(run: Run, rows: CandidateRows, verdicts: Verdicts, listen: Listener) -> None:
+    """Writes the rows that stay and those that go, each file whole."""
+    with (
+        writing_parquet(run.curated, pl.Schema(CANDIDATE)) as curated,
+        writing_parquet(run.rejected, pl.Schema(REJECTED)) as rejected,
+    ):
+        written = 0
+        for kept, gone in sorted_out(rows, verdicts):
+            curated.add(kept)
+            rejected.add(gone)
+            written += kept.height + gone.height
+            listen(Progress(STAGE, written, rows.count, "candidate"))
+    if written != rows.count:
+        raise RunError(f"{run.candidates}: changed while it was read; curate again")

@@ -51,6 +51,7 @@ _ANSWER = {
     "error": pl.String,
     "provenance": pl.String,
 }
+_BLOCK = 16384  # candidates looked at together
 _ROW_GROUP = 16384  # segments held until they are written
 
 
@@ -213,6 +214,29 @@ def candidates(run: Run, settings: Generate) -> pl.LazyFrame:
     segments = pl.scan_parquet(run.segments)
     asked = segments.explode("requests", empty_as_null=True).rename({"requests": "request"})
     return asked.join(_answers(run, settings), on="request", how="left", maintain_order="left")
+
+
+class CandidateRows:
+    """The candidates of a run, read block by block as often as wanted."""
+
+    def __init__(self, run: Run, settings: Generate) -> None:
+        self._segments = pl.scan_parquet(run.segments)
+        self._whole = candidates(run, settings)
+        made = self._segments.select(pl.col("requests").list.len().clip(lower_bound=1).sum())
+        self.count = int(made.collect(engine="streaming").item())
+
+    def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """These columns of all candidates, in the corpus's order."""
+        of_segments = set(columns) <= set(_SEGMENT.names)
+        asked = pl.col("requests").list.len().clip(lower_bound=1)
+        rows = (
+            self._segments.with_columns(pl.int_ranges(0, asked).alias("requests")).explode(
+                "requests"
+            )
+            if of_segments
+            else self._whole
+        )
+        yield from rows.select(columns).collect_batches(chunk_size=_BLOCK, maintain_order=True)
 
 
 def unanswered(run: Run, settings: Generate) -> int:

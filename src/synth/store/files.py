@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from synth.errors import RunError, is_full
 
@@ -53,6 +54,50 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Writes a parquet file whole."""
     with whole(path) as part:
         frame.write_parquet(part)
+
+
+_ROW_GROUP = 1 << 15
+
+
+class RowGroups:
+    """Writes frames to a parquet file in row groups of one size, however the frames are cut."""
+
+    def __init__(self, path: Path, schema: pl.Schema) -> None:
+        self._held: list[pl.DataFrame] = []
+        self._rows = 0
+        self._empty = pl.DataFrame(schema=schema)
+        self._writer = pq.ParquetWriter(path, self._empty.to_arrow().schema, compression="zstd")
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """More rows."""
+        self._held.append(frame)
+        self._rows += frame.height
+        if self._rows >= _ROW_GROUP:
+            rows = pl.concat(self._held)
+            whole_groups = rows.height - rows.height % _ROW_GROUP
+            self._write(rows[:whole_groups])
+            self._held = [rows[whole_groups:]]
+            self._rows = rows.height - whole_groups
+
+    def close(self) -> None:
+        """Writes the rest."""
+        self._write(pl.concat([self._empty, *self._held]))
+        self._writer.close()
+
+    def _write(self, rows: pl.DataFrame) -> None:
+        if not rows.is_empty():
+            self._writer.write_table(rows.to_arrow(), row_group_size=_ROW_GROUP)
+
+
+@contextmanager
+def writing_parquet(path: Path, schema: pl.Schema) -> Iterator[RowGroups]:
+    """A writer of a parquet file, which is whole when the block ends without error."""
+    with whole(path) as part:
+        writer = RowGroups(part, schema)
+        try:
+            yield writer
+        finally:
+            writer.close()
 
 
 def file_hash(path: Path) -> str:

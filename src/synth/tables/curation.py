@@ -1,12 +1,23 @@
-"""Candidates -> curated, rejected (each with one reason) and how many rows each bucket holds."""
+"""Candidates -> for each its fate: kept, or the one reason for which it goes.
 
+The rows are looked at in blocks and more than once; what is remembered of a row is a few numbers,
+so that their texts are never held together.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from synth.settings import Curate
-from synth.tables.duplicates import exact_duplicates, near_duplicates
-from synth.tables.rules import copied, rules
+from synth.settings.curation import Side
+from synth.tables.ahead import ahead
+from synth.tables.duplicates import SAME, Repeats, repeats
+from synth.tables.judging import judge
+from synth.tables.kernels import COMPILE_FROM
 
 CANDIDATE = {
     "segment_id": pl.String,
@@ -32,36 +43,74 @@ CANDIDATE = {
 """Columns of a candidate; `metadata` and `provenance` are JSON objects; a segment that was skipped
 is one row that lacks what is generated."""
 
+REJECTED = CANDIDATE | {
+    "reason": pl.String,
+    "value": pl.String,
+    "collided_with": pl.String,
+    "evidence": pl.String,
+    "rank": pl.Int64,
+}
+"""Columns of a rejected candidate: why, what was measured, the segment id of the row that stayed,
+what was found (JSON) where a reason needs showing, and its place by score among all."""
+
+CLAIM = {
+    "position": pl.UInt32,
+    "reason": pl.String,
+    "value": pl.String,
+    "other": pl.UInt32,
+    "evidence": pl.String,
+}
+"""Why a row goes: its place among the candidates, the reason, what was measured, the place of the
+row that stays instead, and what was found (JSON) where a reason needs showing."""
+
 _LOWER_IS_BETTER = {"first": "sample", "r_ifd": "r_ifd", "ifd": "ifd"}
 
 
-@dataclass(frozen=True, slots=True)
-class Curation:
-    """What was kept, what was dropped and why, in the order of the candidates.
+class Candidates(Protocol):
+    """Rows of `CANDIDATE` that can be read again and again, in the same order."""
 
-    `rejected` has four columns more: `reason`, `value` (what the rule measured), for duplicates
-    `collided_with` (the segment id of the row that stayed), and `rank` (place among all by score).
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """These columns of all rows, block by block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The fate of every candidate.
+
+    `claims` has the columns of `CLAIM`, by position, one row for each candidate that goes; `rows`
+    has `segment` (a hash) and `rank` (place by score, 0 the best) of every candidate.
     """
 
-    curated: pl.DataFrame
-    rejected: pl.DataFrame
+    claims: pl.DataFrame
+    rows: pl.DataFrame
 
     def buckets(self) -> dict[str, int]:
         """Bucket -> segments, each in one: `kept` first, then the reasons, most frequent first.
 
         A segment none of whose samples was kept is in the bucket of its best sample.
         """
-        left = (
-            self.rejected.filter(pl.col("reason") != "outranked")
-            .join(self.curated, on="segment_id", how="anti")
-            .sort("rank", maintain_order=True)
-            .unique("segment_id", keep="first", maintain_order=True)
+        of = self.rows.with_row_index("position").join(
+            self.claims.select("position", "reason"), on="position", how="left"
         )
-        return {"kept": self.curated.height, **_counted(left)}
+        kept = of.filter(pl.col("reason").is_null())["segment"].unique()
+        left = (
+            of.filter(
+                pl.col("reason").is_not_null(),
+                pl.col("reason") != "outranked",
+                ~pl.col("segment").is_in(kept.implode()),
+            )
+            .sort("rank")
+            .unique("segment", keep="first", maintain_order=True)
+        )
+        return {"kept": kept.len(), **_counted(left)}
 
     def rejections(self) -> dict[str, int]:
         """Reason -> candidates, most frequent first; with several samples more than segments."""
-        return _counted(self.rejected)
+        return _counted(self.claims)
 
 
 def _counted(rows: pl.DataFrame) -> dict[str, int]:
@@ -69,93 +118,176 @@ def _counted(rows: pl.DataFrame) -> dict[str, int]:
     return dict(counts.iter_rows())
 
 
-def curate(candidates: pl.DataFrame, settings: Curate) -> Curation:
-    """Applies every rule, keeps a segment's best sample, then removes duplicates on both sides.
-
-    Of two duplicates that of the better score stays (`settings.rank`).
+def curate(candidates: Candidates, settings: Curate) -> Verdicts:
+    """Applies every rule, keeps a segment's best sample, then removes what says the same twice.
 
     Args:
         candidates: Rows of `CANDIDATE`.
         settings: Thresholds.
     """
-    frame = candidates.with_row_index("position").with_columns(
-        reason=pl.when(pl.col("skip") != "")
-        .then("segment_" + pl.col("skip"))
-        .when(pl.col("finish") == "error")
-        .then(pl.lit("engine_error")),
-        why=pl.when(pl.col("finish") == "error").then("error"),
-        collided_with=pl.lit(None, pl.String),
-        rank=_rank(settings),
-    )
-    frame = _claim(frame, "copied", copied(frame, settings.max_copied_words), "true")
-    for rule in rules(settings):
-        frame = frame.with_columns(rule.value.alias("value"))
-        bad = frame.select(~rule.good.fill_null(value=False)).to_series()
-        frame = _claim(frame, rule.name, bad, pl.col("value").cast(pl.String))
-    good_rank = pl.when(pl.col("reason").is_null()).then("rank")
-    outranked = frame.select(good_rank > good_rank.min().over("segment_id")).to_series()
-    frame = _claim(frame, "outranked", outranked.fill_null(value=False), pl.lit(settings.rank))
-    for name, column, near in (
-        ("same_text", "text", False),
-        ("same_instruction", "instruction", False),
-        ("near_text", "text", True),
-        ("near_instruction", "instruction", True),
+    compiled = candidates.count >= COMPILE_FROM
+    claims: list[pl.DataFrame] = []
+    seen: list[pl.DataFrame] = []
+    start = 0
+    for facts, claimed in ahead(
+        lambda block: _look(block, settings, compiled), candidates.blocks(*CANDIDATE)
     ):
-        frame = _drop_duplicates(frame, name, column, settings.duplicates.near if near else None)
-    frame = frame.sort("position")
-    kept = pl.col("reason").is_null()
-    curated = frame.filter(kept).select(candidates.columns)
-    rejected = frame.filter(~kept).select(
-        *candidates.columns, "reason", pl.col("why").alias("value"), "collided_with", "rank"
-    )
-    assert curated.height + rejected.height == candidates.height
-    return Curation(curated, rejected)
+        seen.append(facts)
+        claims.append(claimed.with_columns(pl.col("position") + start))
+        start += facts.height
+    if start != candidates.count:
+        raise AssertionError(f"{start} of {candidates.count} candidates were read")
+    rows = pl.concat(seen) if seen else pl.DataFrame(schema=_FACTS)
+    rows = rows.select("segment", "length", rank=_rank())
+    settle = _Settling(rows, claims)
+    settle.outrank(settings.rank)
+    for side in settings.duplicates.on:
+        settle.repeated(side, candidates, settings)
+    return Verdicts(settle.claimed(), rows.select("segment", "rank"))
 
 
-def _rank(settings: Curate) -> pl.Expr:
-    """Place of each row by its score, 0 the best, ties by id and sample; nulls are last."""
-    score = (
-        -pl.col("logprob")
-        if settings.rank == "logprob"
-        else pl.col(_LOWER_IS_BETTER[settings.rank])
+_FACTS = {"segment": pl.UInt64, "length": pl.UInt32, "score": pl.Float64}
+
+
+def _look(
+    block: pl.DataFrame, settings: Curate, compiled: bool
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What is remembered of each row, and the claims of the rules."""
+    name = settings.rank
+    score = -pl.col("logprob") if name == "logprob" else pl.col(_LOWER_IS_BETTER[name])
+    facts = block.select(
+        segment=pl.col("segment_id").str.to_integer(base=16, dtype=pl.UInt64),
+        length=pl.col("text").str.len_chars(),
+        score=score.cast(pl.Float64),
     )
+    judged = judge(block, settings, compiled=compiled).with_row_index("position")
+    claims = judged.filter(pl.col("reason").is_not_null()).select(
+        "position",
+        "reason",
+        "value",
+        other=pl.lit(None, pl.UInt32),
+        evidence=pl.lit(None, pl.String),
+    )
+    return facts, claims
+
+
+def _rank() -> pl.Expr:
+    """Place of each row by its score, the lowest first, ties by id and place; nulls are last."""
     order = pl.arg_sort_by(
-        score.fill_null(float("inf")) if settings.rank != "first" else score,
-        "segment_id",
-        "sample",
-        nulls_last=True,
+        pl.col("score").fill_null(float("inf")).fill_nan(float("inf")),
+        "segment",
+        maintain_order=True,
     )
     return order.arg_sort().cast(pl.Int64)
 
 
-def _claim(frame: pl.DataFrame, name: str, bad: pl.Series, value: pl.Expr | str) -> pl.DataFrame:
-    """Gives the rows where `bad` and that no rule claimed yet the reason `name`."""
-    claimed = pl.col("reason").is_null() & bad
-    shown = pl.lit(value) if isinstance(value, str) else value
-    return frame.with_columns(
-        reason=pl.when(claimed).then(pl.lit(name)).otherwise("reason"),
-        why=pl.when(claimed).then(shown).otherwise("why"),
-    )
+class _Settling:
+    """What is decided between rows: who is still open, and the claims so far."""
+
+    def __init__(self, rows: pl.DataFrame, claims: list[pl.DataFrame]) -> None:
+        self._rows = rows
+        self._claims = claims
+        self._open = np.ones(rows.height, bool)
+        for claim in claims:
+            self._open[claim["position"].to_numpy()] = False
+
+    def claimed(self) -> pl.DataFrame:
+        """All claims, by position."""
+        return pl.concat([pl.DataFrame(schema=CLAIM), *self._claims]).sort("position")
+
+    def outrank(self, by: str) -> None:
+        """Of a segment's open rows that of the best rank stays."""
+        best = (
+            self._rows.with_row_index("position")
+            .filter(pl.Series(self._open))
+            .select("position", worse=pl.col("rank") > pl.col("rank").min().over("segment"))
+            .filter("worse")
+        )
+        self._claim(best["position"].to_numpy(), "outranked", value=by)
+
+    def repeated(self, side: Side, candidates: Candidates, settings: Curate) -> None:
+        """Of rows that say the same on a side one stays."""
+        names = [side] if side != "both" else ["instruction", "text"]
+
+        def texts() -> Iterator[pl.Series]:
+            for block in candidates.blocks(*names):
+                yield block.select(
+                    pl.concat_str(pl.all().fill_null(""), separator="\n")
+                ).to_series()
+
+        order = self._order(settings.duplicates.keep)
+        found = repeats(texts, candidates.count, order, settings.duplicates.near)
+        same = found.similarity == SAME
+        self._claim(found.rows[same], f"same_{side}", found.others[same])
+        near = Repeats(found.rows[~same], found.others[~same], found.similarity[~same])
+        shown = pl.Series(near.similarity).round(3).cast(pl.String)
+        self._claim(near.rows, f"near_{side}", near.others, shown)
+
+    def _order(self, keep: str) -> npt.NDArray[np.int64]:
+        """The open rows, those first that stay when others say the same."""
+        rows = self._rows.with_row_index("position").filter(pl.Series(self._open))
+        if keep == "longest":
+            rows = rows.sort(["length", "rank"], descending=[True, False])
+        elif keep == "best":
+            rows = rows.sort("rank")
+        return rows["position"].to_numpy().astype(np.int64)
+
+    def _claim(
+        self,
+        rows: npt.NDArray[np.int64],
+        reason: str,
+        others: npt.NDArray[np.int64] | None = None,
+        value: pl.Series | str | None = None,
+    ) -> None:
+        self._open[rows] = False
+        self._claims.append(
+            pl.DataFrame({"position": pl.Series(rows, dtype=pl.UInt32)}).with_columns(
+                reason=pl.lit(reason),
+                value=pl.lit(value, pl.String) if not isinstance(value, pl.Series) else value,
+                other=pl.lit(None, pl.UInt32)
+                if others is None
+                else pl.Series(others, dtype=pl.UInt32),
+                evidence=pl.lit(None, pl.String),
+            )
+        )
 
 
-def _drop_duplicates(
-    frame: pl.DataFrame, name: str, column: str, threshold: float | None
-) -> pl.DataFrame:
-    """Claims the rows not yet claimed that are the same as, or near, a better one."""
-    open_rows = frame.filter(pl.col("reason").is_null()).sort("rank")
-    if open_rows.is_empty():
-        return frame
-    texts = open_rows[column]
-    found = exact_duplicates(texts) if threshold is None else near_duplicates(texts, threshold)
-    hits = pl.DataFrame(
-        {
-            "position": open_rows["position"],
-            "other": open_rows["segment_id"].gather(found.fill_null(0)),
-            "found": found.is_not_null(),
-        }
-    ).filter("found")
-    joined = frame.join(
-        hits.select("position", "other"), on="position", how="left", maintain_order="left"
+def sorted_out(
+    candidates: Candidates, verdicts: Verdicts
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Block by block the rows that are kept (`CANDIDATE`) and those that go (`REJECTED`)."""
+    claims = verdicts.claims.with_columns(
+        collided_with=_names(candidates, verdicts.claims["other"])
     )
-    joined = joined.with_columns(collided_with=pl.coalesce("collided_with", "other"))
-    return _claim(joined, name, joined["other"].is_not_null(), pl.lit(column)).drop("other")
+    places = claims["position"].to_numpy()
+    start = 0
+    for block in candidates.blocks(*CANDIDATE):
+        end = start + block.height
+        first, last = np.searchsorted(places, [start, end])
+        rows = block.with_columns(
+            pl.int_range(start, end, dtype=pl.UInt32).alias("position"),
+            verdicts.rows["rank"][start:end],
+        ).join(
+            claims[int(first) : int(last)].drop("other"),
+            on="position",
+            how="left",
+            maintain_order="left",
+        )
+        goes = pl.col("reason").is_not_null()
+        yield rows.filter(~goes).select(*CANDIDATE), rows.filter(goes).select(*REJECTED)
+        start = end
+
+
+def _names(candidates: Candidates, others: pl.Series) -> pl.Series:
+    """Segment ids of the rows at those places; null where there is none."""
+    wanted = others.drop_nulls().unique().sort()
+    names: list[pl.Series] = []
+    start, places = 0, wanted.to_numpy()
+    for block in candidates.blocks("segment_id") if wanted.len() else ():
+        first, last = np.searchsorted(places, [start, start + block.height])
+        names.append(block["segment_id"].gather(places[first:last] - start))
+        start += block.height
+    name = pl.concat(names) if names else pl.Series(dtype=pl.String)
+    return others.to_frame("other").join(
+        pl.DataFrame({"other": wanted, "name": name}), on="other", how="left", maintain_order="left"
+    )["name"]

@@ -1,56 +1,82 @@
-"""Texts -> which are duplicates of a better one that stays.
+"""Texts -> which of them say the same as one that stays: word for word, or nearly."""
 
-Near-duplicates are found by MinHash over 5-word shingles (Broder 1997; 125 permutations in 25
-bands of 5) and checked exactly; a row goes only if one that *stays* is near: nothing is chained.
-"""
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
-from numpy.typing import NDArray
 
-_SHINGLE = 5
-_BANDS, _ROWS = 25, 5
-_LEADERS = 8  # a row is compared with so many of its bucket's best: a hot bucket stays linear
-_PRIME = np.uint64((1 << 31) - 1)
+from synth.tables.ahead import ahead
+from synth.tables.kernels import COMPILE_FROM
+from synth.tables.near import Rows, near_duplicates, suspects
+from synth.tables.sketches import (
+    SLOTS,
+    ShingleSets,
+    Signatures,
+    fingerprints,
+    shingle_sets,
+    signatures,
+)
+from synth.tables.words import Hashes, words
+
+Texts = Callable[[], Iterator[pl.Series]]
+"""Gives the same texts again and again, block by block."""
 
 
-def exact_duplicates(texts: pl.Series) -> pl.Series:
-    """For each text the row of the first that is the same but for case, spacing and punctuation.
+SAME = 2.0
+"""The similarity of texts of the same words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Rows that go (`rows`), the rows that stay instead, and how similar the two are."""
+
+    rows: Rows
+    others: Rows
+    similarity: npt.NDArray[np.float32]
+
+
+def repeats(texts: Texts, count: int, order: Rows, near: float | None) -> Repeats:
+    """The rows of `order` that are the same as, or near, one before them that stays.
+
+    Equal are texts that differ in case, spacing and punctuation alone; a text without words is
+    equal to none.
 
     Args:
-        texts: Strings, best first.
-
-    Returns:
-        Row numbers, null for a text that stays.
+        texts: All texts, `count` of them.
+        count: How many there are.
+        order: Those that are compared, best first.
+        near: Jaccard similarity of 5-word shingles from which a row goes; None: only equal ones go.
     """
-    frame = texts.alias("text").to_frame().with_row_index("row")
-    normal = pl.col("text").str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+").list.join(" ")
-    first = frame.with_columns(normal.alias("key")).with_columns(
-        pl.col("row").first().over("key").alias("first")
+    compiled = count >= COMPILE_FROM
+    asked = np.zeros(count, bool)
+    asked[order] = True
+    prints, slots = np.zeros(count, np.uint64), np.zeros((count if near else 0, SLOTS), np.uint8)
+
+    def look(block: tuple[Rows, pl.Series]) -> tuple[Rows, Hashes, Signatures | None]:
+        rows, found = block[0], words(block[1], compiled=compiled)
+        return rows, fingerprints(found), signatures(found, compiled=compiled) if near else None
+
+    for rows, some_prints, some_slots in ahead(look, _blocks(texts, asked)):
+        prints[rows] = some_prints
+        if some_slots is not None:
+            slots[rows] = some_slots
+    same = _same(prints[order])
+    left = order[same < 0]
+    first = same[same >= 0]
+    gone = [Repeats(order[same >= 0], order[first], np.full(first.size, SAME, np.float32))]
+    if near:
+        left = left[prints[left] != 0]
+        found, similarity = near_duplicates(
+            slots, left, near, lambda rows: _sets(texts, count, rows, compiled), compiled=compiled
+        )
+        gone.append(Repeats(left[found >= 0], found[found >= 0], similarity[found >= 0]))
+    return Repeats(
+        np.concatenate([part.rows for part in gone]),
+        np.concatenate([part.others for part in gone]),
+        np.concatenate([part.similarity for part in gone]),
     )
-    return first.select(pl.when(pl.col("first") != pl.col("row")).then("first"))["first"]
-
-
-def near_duplicates(texts: pl.Series, threshold: float) -> pl.Series:
-    """For each text the row of a text that stays and whose similarity reaches the threshold.
-
-    Args:
-        texts: Strings, best first.
-        threshold: Jaccard similarity of the sets of 5-word shingles.
-
-    Returns:
-        Row numbers, null for a text that stays.
-    """
-    shingles = _shingles(texts)
-    kept = np.full(len(texts), -1, dtype=np.int64)
-    for later, earlier in _suspects(shingles, len(texts)):
-        if (
-            kept[later] < 0
-            and kept[earlier] < 0
-            and _jaccard(shingles, later, earlier) >= threshold
-        ):
-            kept[later] = earlier
-    return pl.Series("near", kept).replace(-1, None)
 
 
 def near_any(texts: pl.Series, others: pl.Series, threshold: float) -> pl.Series:
@@ -60,85 +86,62 @@ def near_any(texts: pl.Series, others: pl.Series, threshold: float) -> pl.Series
         texts: Strings.
         others: Strings they are compared with.
         threshold: Jaccard similarity of the sets of 5-word shingles.
-
-    Returns:
-        Booleans.
     """
-    near = np.zeros(len(texts), dtype=bool)
-    if len(texts) and len(others):
-        shingles = _shingles(pl.concat([others, texts]))
-        keys = pl.DataFrame(_band_keys(shingles)).with_row_index("row")
-        split = len(others)
-        for band in keys.columns[1:]:
-            suspects = keys[split:].join(keys[:split], on=band, suffix="_other")
-            for row, other in suspects.select("row", "row_other").iter_rows():
-                if not near[row - split]:
-                    near[row - split] = _jaccard(shingles, row, other) >= threshold
+    split, near = len(others), np.zeros(len(texts), bool)
+    if not split or not len(texts):
+        return pl.Series("near", near)
+    both = pl.concat([others, texts])
+    compiled = len(both) >= COMPILE_FROM
+    found = words(both, compiled=compiled)
+    sets = shingle_sets(found, compiled=compiled)
+    slots = signatures(found, compiled=compiled)
+    for later, earlier in suspects(slots, np.arange(len(both)), threshold):
+        across = (later >= split) & (earlier < split)
+        for row, other in zip(later[across].tolist(), earlier[across].tolist(), strict=True):
+            if not near[row - split]:
+                near[row - split] = _jaccard(sets, row, other) >= threshold
     return pl.Series("near", near)
 
 
-def _shingles(texts: pl.Series) -> list[NDArray[np.uint64]]:
-    """Hashes of the distinct shingles of each text; a shorter text is one shingle."""
-    words = pl.col("text").str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
-    frame = texts.alias("text").to_frame().select(words.alias("word")).with_row_index("row")
-    frame = frame.with_columns(pl.col("word").list.len().alias("words"))
-    short = frame.filter(pl.col("words") < _SHINGLE).select(
-        "row", pl.col("word").list.join(" ").alias("shingle")
-    )
-    run = [pl.col("word").shift(-i).over("row") for i in range(_SHINGLE)]
-    full = (
-        frame.filter(pl.col("words") >= _SHINGLE)
-        .explode("word")
-        .select("row", pl.concat_str(run, separator=" ").alias("shingle"))
-        .drop_nulls("shingle")
-    )
-    hashed = (
-        pl.concat([short, full])
-        .select("row", pl.col("shingle").hash(seed=1))
-        .unique()
-        .sort("row", "shingle")
-    )
-    counts = hashed.group_by("row", maintain_order=True).len()
-    ends = np.cumsum(counts["len"].to_numpy())
-    return np.split(hashed["shingle"].to_numpy(), ends[:-1])
+def _blocks(texts: Texts, asked: npt.NDArray[np.bool_]) -> Iterator[tuple[Rows, pl.Series]]:
+    """The rows that are asked for, and their texts, block by block."""
+    start = 0
+    for block in texts():
+        rows = start + np.flatnonzero(asked[start : start + len(block)])
+        if rows.size:
+            yield rows, block.gather(rows - start)
+        start += len(block)
 
 
-def _suspects(shingles: list[NDArray[np.uint64]], rows: int) -> list[tuple[int, int]]:
-    """Pairs (later, earlier) that share a band, the earlier's fate being settled first."""
-    if rows < 2:
-        return []
-    keys = _band_keys(shingles)
-    frame = pl.DataFrame({"row": np.arange(rows)})
-    pairs: list[pl.DataFrame] = []
-    for band in range(_BANDS):
-        bucket = frame.with_columns(pl.Series("key", keys[:, band])).filter(
-            pl.len().over("key") > 1
+def _same(prints: Hashes) -> Rows:
+    """For each place that of the first with the same print, -1 for a first and for 0."""
+    frame = pl.DataFrame({"print": prints}).with_row_index("place")
+    first = frame.select(pl.col("place").first().over("print"))["place"].to_numpy().astype(np.int64)
+    first[(first == np.arange(first.size)) | (prints == 0)] = -1
+    return first
+
+
+def _sets(texts: Texts, count: int, rows: Rows, compiled: bool) -> ShingleSets:
+    """The shingles of those rows, which are ascending."""
+    asked = np.zeros(count, bool)
+    asked[rows] = True
+    parts = list(
+        ahead(
+            lambda block: shingle_sets(words(block[1], compiled=compiled), compiled=compiled),
+            _blocks(texts, asked) if rows.size else (),
         )
-        leaders = bucket.group_by("key", maintain_order=True).head(_LEADERS)
-        pairs.append(
-            bucket.join(leaders, on="key", suffix="_earlier")
-            .filter(pl.col("row") > pl.col("row_earlier"))
-            .select("row", "row_earlier")
-        )
-    distinct = pl.concat(pairs).unique().sort("row", "row_earlier")
-    return list(distinct.iter_rows())
+    )
+    sizes = [part.hashes.size for part in parts]
+    ends = [part.ends + start for part, start in zip(parts, np.cumsum([0, *sizes]), strict=False)]
+    return ShingleSets(
+        np.concatenate([np.empty(0, np.uint32), *(part.hashes for part in parts)]),
+        np.concatenate([np.empty(0, np.int64), *ends]),
+    )
 
 
-def _band_keys(shingles: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """(texts, bands): a hash of each band of the MinHash signature."""
-    rng = np.random.default_rng(1)
-    count = _BANDS * _ROWS
-    slope = rng.integers(1, int(_PRIME), count, dtype=np.uint64)
-    shift = rng.integers(0, int(_PRIME), count, dtype=np.uint64)
-    flat = np.concatenate(shingles) % _PRIME
-    starts = np.cumsum([0, *map(len, shingles[:-1])])
-    keys = np.zeros((len(shingles), _BANDS), dtype=np.uint64)
-    for i in range(count):
-        lowest = np.minimum.reduceat((flat * slope[i] + shift[i]) % _PRIME, starts)
-        keys[:, i // _ROWS] = keys[:, i // _ROWS] * np.uint64(0x9E3779B97F4A7C15) + lowest
-    return keys
-
-
-def _jaccard(shingles: list[NDArray[np.uint64]], a: int, b: int) -> float:
-    both = np.intersect1d(shingles[a], shingles[b], assume_unique=True).size
-    return float(both / (len(shingles[a]) + len(shingles[b]) - both))
+def _jaccard(sets: ShingleSets, one: int, other: int) -> float:
+    a, b = (
+        sets.hashes[(sets.ends[row - 1] if row else 0) : sets.ends[row]] for row in (one, other)
+    )
+    both = np.intersect1d(a, b, assume_unique=True).size
+    return float(both / max(a.size + b.size - both, 1))

@@ -1,0 +1,186 @@
+"""Signatures of texts, best first -> for each the text that stays and that it is too near to.
+
+Bands of the signatures tell who is worth comparing; groups that hang together are only where one
+looks. In each the rows are taken best first, and a row goes only if one that *stays* is near:
+nothing is chained. Estimates decide where they are sure, the shingles themselves where not.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.tables.ahead import ahead
+from synth.tables.kernels import kernel
+from synth.tables.sketches import SLOTS, ShingleSets, Signatures, similarities
+from synth.tables.words import Places
+
+Rows = npt.NDArray[np.int64]
+
+_MARGIN = 0.12  # three standard deviations of an estimate at 0.7: nearer than this is unsure
+_FAR = 0.25  # six: in a group of thousands some estimate is off by four
+_LEADERS = 8  # a row is compared with so many of its bucket's best: a hot bucket stays linear
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+def near_duplicates(
+    slots: Signatures,
+    order: Rows,
+    threshold: float,
+    shingles_of: Callable[[Rows], ShingleSets],
+    *,
+    compiled: bool,
+) -> tuple[Rows, npt.NDArray[np.float32]]:
+    """For each row of `order` the row that stays and is near, and how near it is.
+
+    That row is -1 where the row itself stays.
+
+    Args:
+        slots: Signatures of all rows.
+        order: The rows that are compared, best first.
+        threshold: Jaccard similarity of the sets of shingles from which a row goes.
+        shingles_of: Gives the shingles of some rows, ascending.
+        compiled: Whether to compile the loops; the result is the same.
+    """
+    found, nearness = np.full(order.size, -1, np.int64), np.zeros(order.size, np.float32)
+    group = _groups(slots, order, threshold, compiled=compiled)
+    sizes = np.bincount(group, minlength=order.size)
+    members = np.flatnonzero(sizes[group] > 1)
+    root = group[members]
+    by_group = np.argsort(root, kind="stable")
+    members, root = members[by_group], root[by_group]
+    ends = np.append(np.flatnonzero(np.diff(root)) + 1, root.size)
+    rows = order[members]
+    asked = _unsure(slots, rows, ends, threshold)
+    place = np.full(rows.size, -1, np.int64)
+    place[asked[np.argsort(rows[asked])]] = np.arange(asked.size)
+    sets = shingles_of(np.sort(rows[asked]))
+    kept_by, alike = np.full(rows.size, -1, np.int64), np.zeros(rows.size, np.float32)
+    _settle.way(compiled)(
+        slots, rows, ends, place, sets.hashes, sets.ends, threshold, _MARGIN, _FAR, kept_by, alike
+    )
+    gone = kept_by >= 0
+    found[members[gone]] = rows[kept_by[gone]]
+    nearness[members[gone]] = alike[gone]
+    return found, nearness
+
+
+def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
+    """Places (in `order`) of later and earlier rows that are equal in a band, band by band.
+
+    25 bands of 5 slots find 0.9999 of the pairs of similarity 0.8, and 0.990 of those of 0.7.
+    """
+    width = 5 if threshold >= 0.7 else 4 if threshold >= 0.6 else 3
+    starts = range(0, SLOTS - width + 1, width)
+    yield from ahead(lambda start: _equal_in_band(slots, order, start, width), starts)
+
+
+def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
+    """Place -> lowest place of the group it hangs together with, itself where it is alone."""
+    group = np.arange(order.size)
+    for later, earlier in suspects(slots, order, threshold):
+        fresh = group[later] != group[earlier]
+        later, earlier = later[fresh], earlier[fresh]
+        alike = similarities(slots, order[later], order[earlier]) >= threshold - _MARGIN
+        _join.way(compiled)(later[alike], earlier[alike], group)
+        while (group[group] != group).any():
+            group = group[group]
+    return group
+
+
+def _equal_in_band(slots: Signatures, order: Rows, start: int, width: int) -> tuple[Rows, Rows]:
+    """Places of later and earlier rows that are equal in `width` slots from `start` on."""
+    band = slots[order, start : start + width]
+    key = np.zeros(order.size, np.uint64)
+    for slot in range(width):
+        key = key << np.uint64(8) | band[:, slot]
+    bits = np.uint64(max(1, int(order.size - 1).bit_length()))
+    key = (key * _MIX) >> bits  # leaves room for the place, so that one sort does for both
+    packed = np.sort(key << bits | np.arange(order.size, dtype=np.uint64))
+    key, place = packed >> bits, packed & ((np.uint64(1) << bits) - np.uint64(1))
+    same = key[1:] == key[:-1]
+    shared = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
+    rows, first = place[shared].astype(np.int64), np.insert(~same, 0, True)[shared]
+    best = np.maximum.accumulate(np.where(first, np.arange(shared.size), 0))
+    rank = np.arange(shared.size) - best
+    behind = [np.flatnonzero(rank > leader) for leader in range(_LEADERS)]
+    later = [rows[them] for them in behind]
+    earlier = [rows[best[them] + leader] for leader, them in enumerate(behind)]
+    return np.concatenate(later), np.concatenate(earlier)
+
+
+def _unsure(slots: Signatures, rows: Rows, ends: Places, threshold: float) -> Rows:
+    """Places of the rows whose shingles are needed: all but those of a pair that is surely near."""
+    sizes = np.diff(ends, prepend=0)
+    first = (ends - sizes)[sizes == 2]
+    sure = similarities(slots, rows[first], rows[first + 1]) >= threshold + _MARGIN
+    asked = np.ones(rows.size, bool)
+    asked[first[sure]] = asked[first[sure] + 1] = False
+    return np.flatnonzero(asked)
+
+
+@kernel
+def _join(later: Rows, earlier: Rows, group: Rows) -> None:
+    """Union-find: `group` becomes each row's parent; a root is the lowest of its group."""
+    for pair in range(later.size):
+        a, b = later[pair], earlier[pair]
+        while group[a] != a:
+            group[a] = group[group[a]]
+            a = group[a]
+        while group[b] != b:
+            group[b] = group[group[b]]
+            b = group[b]
+        if a < b:
+            group[b] = a
+        elif b < a:
+            group[a] = b
+
+
+@kernel
+def _settle(  # noqa: C901  (a kernel calls no function of ours)
+    slots: Signatures,
+    rows: Rows,
+    ends: Places,
+    place: Rows,
+    hashes: npt.NDArray[np.uint32],
+    set_ends: Places,
+    threshold: float,
+    margin: float,
+    far: float,
+    kept_by: Rows,
+    nearness: npt.NDArray[np.float32],
+) -> None:
+    """Of each group, best first: who goes (`kept_by`: place of the row that stays), who stays."""
+    keepers = np.empty(64, np.int64)  # so many that stay are compared with
+    start = 0
+    for end in ends:
+        stay = 0
+        for row in range(start, end):
+            for keeper in keepers[:stay]:
+                equal = (slots[rows[row]] == slots[rows[keeper]]).sum()
+                alike = (equal / 128 - 1 / 256) / (1 - 1 / 256)
+                if alike < threshold - far:
+                    continue
+                one, other = place[row], place[keeper]
+                if alike < threshold + margin and one >= 0 and other >= 0:
+                    a = set_ends[one - 1] if one > 0 else 0
+                    b = set_ends[other - 1] if other > 0 else 0
+                    both, size = 0, set_ends[one] - a + set_ends[other] - b
+                    while a < set_ends[one] and b < set_ends[other]:
+                        if hashes[a] == hashes[b]:
+                            both += 1
+                            a += 1
+                            b += 1
+                        elif hashes[a] < hashes[b]:
+                            a += 1
+                        else:
+                            b += 1
+                    alike = both / max(size - both, 1)
+                if alike >= threshold:
+                    kept_by[row] = keeper
+                    nearness[row] = alike
+                    break
+            if kept_by[row] < 0 and stay < keepers.size:
+                keepers[stay] = row
+                stay += 1
+        start = end

@@ -1,0 +1,161 @@
+"""Words of texts -> MinHash signatures, sets of shingles, and fingerprints of what is the same.
+
+A shingle is five words in a row (Broder 1997); a shorter text is one. A signature keeps 8 bits of
+the least hash of a text's shingles under each of 128 permutations (b-bit minwise hashing: Li and
+König 2010), so that the share of equal slots of two signatures tells their Jaccard similarity.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.tables.kernels import kernel
+from synth.tables.words import Hashes, Places, Words
+
+Signatures = npt.NDArray[np.uint8]
+"""(texts, 128)."""
+
+SLOTS = 128
+_SHINGLE = 5
+_BASE = np.uint64(0xD1342543DE82EF95)
+_MIX = np.uint64(0x94D049BB133111EB)
+_rng = np.random.default_rng(1)
+_SLOPE = _rng.integers(1 << 31, 1 << 32, SLOTS, dtype=np.uint32) | np.uint32(1)
+_SHIFT = _rng.integers(0, 1 << 32, SLOTS, dtype=np.uint32)
+
+
+@dataclass(frozen=True, slots=True)
+class ShingleSets:
+    """Of several texts the sorted, distinct hashes of their shingles, text after text."""
+
+    hashes: npt.NDArray[np.uint32]
+    ends: Places
+
+
+def signatures(words: Words, *, compiled: bool) -> Signatures:
+    """The MinHash signature of each text; zeros for one without words.
+
+    Args:
+        words: Words of the texts.
+        compiled: Whether to compile the loops; the result is the same.
+    """
+    slots = np.zeros((words.ends.size, SLOTS), np.uint8)
+    shingles, ends = _shingles(words, compiled=compiled)
+    if compiled:
+        _minima.way(compiled=True)(shingles, ends, _SLOPE, _SHIFT, slots)
+        return slots
+    filled = np.flatnonzero(np.diff(ends, prepend=0))
+    if filled.size:
+        starts = np.concatenate([[0], ends[:-1]])[filled]
+        for slot in range(SLOTS):
+            least = np.minimum.reduceat(shingles * _SLOPE[slot] + _SHIFT[slot], starts)
+            slots[filled, slot] = (least >> np.uint32(12)) & np.uint32(255)
+    return slots
+
+
+def similarities(
+    slots: Signatures, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Estimated Jaccard similarity J of pairs of rows; its error has std sqrt(J (1 - J) / 128)."""
+    equal = np.empty(left.size, np.float32)
+    for start in range(0, left.size, 1 << 15):
+        part = slice(start, start + (1 << 15))
+        equal[part] = np.count_nonzero(slots[left[part]] == slots[right[part]], axis=1)
+    return (equal / np.float32(SLOTS) - np.float32(1 / 256)) / np.float32(1 - 1 / 256)
+
+
+def shingle_sets(words: Words, *, compiled: bool) -> ShingleSets:
+    """The set of shingles of each text."""
+    shingles, ends = _shingles(words, compiled=compiled)
+    rows = np.repeat(
+        np.arange(ends.size, dtype=np.uint64) << np.uint64(32), np.diff(ends, prepend=0)
+    )
+    rows |= shingles
+    rows.sort()
+    keys = rows[np.insert(rows[1:] != rows[:-1], 0, True)] if rows.size else rows
+    counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=ends.size)
+    return ShingleSets(keys.astype(np.uint32), np.cumsum(counts))
+
+
+def fingerprints(words: Words) -> Hashes:
+    """Hash of each text's words in their order: equal for what differs in case and signs alone.
+
+    0 is that of a text without words.
+    """
+    counts, total = words.counts, words.hashes.size
+    prints = np.zeros(counts.size, np.uint64)
+    filled = np.flatnonzero(counts)
+    if filled.size:
+        power = np.cumprod(np.full(int(counts.max()), _BASE, np.uint64))
+        place = np.arange(total) - np.repeat(words.starts, counts)
+        sums = np.add.reduceat(words.hashes * power[place], words.starts[filled])
+        prints[filled] = (sums ^ (sums >> np.uint64(31))) * _MIX | np.uint64(1)
+    return prints
+
+
+def _shingles(words: Words, *, compiled: bool) -> tuple[npt.NDArray[np.uint32], Places]:
+    """Hashes of the shingles of each text, and where they end."""
+    counts = words.counts
+    made = np.where(counts >= _SHINGLE, counts - (_SHINGLE - 1), np.minimum(counts, 1))
+    ends = np.cumsum(made)
+    shingles = np.empty(ends[-1] if ends.size else 0, np.uint32)
+    if compiled:
+        _roll.way(compiled=True)(words.hashes, words.ends, _SHINGLE, _BASE, _MIX, shingles)
+        return shingles, ends
+    at = np.arange(shingles.size) + np.repeat(words.starts - (ends - made), made)
+    stop = np.repeat(words.ends, made)
+    value = np.zeros(at.size, np.uint64)
+    for step in range(_SHINGLE):
+        here = np.minimum(at + step, words.hashes.size - 1)
+        value = value * _BASE + np.where(at + step < stop, words.hashes[here], np.uint64(0))
+    value = (value ^ (value >> np.uint64(32))) * _MIX
+    return (value >> np.uint64(32)).astype(np.uint32), ends
+
+
+@kernel
+def _roll(
+    hashes: Hashes,
+    ends: Places,
+    length: int,
+    base: np.uint64,
+    mix: np.uint64,
+    shingles: npt.NDArray[np.uint32],
+) -> None:
+    """Fills in the hash of each run of `length` words; a shorter text is one run."""
+    start, made = 0, 0
+    for end in ends:
+        if end > start:
+            for at in range(start, max(end - length + 1, start + 1)):
+                value = np.uint64(0)
+                for step in range(length):
+                    word = hashes[at + step] if at + step < end else np.uint64(0)
+                    value = value * base + word
+                value = (value ^ (value >> np.uint64(32))) * mix
+                shingles[made] = np.uint32(value >> np.uint64(32))
+                made += 1
+        start = end
+
+
+@kernel
+def _minima(
+    shingles: npt.NDArray[np.uint32],
+    ends: Places,
+    slope: npt.NDArray[np.uint32],
+    shift: npt.NDArray[np.uint32],
+    slots: Signatures,
+) -> None:
+    """Fills in the signatures: 8 bits of the least value of each permutation."""
+    least = np.empty(slope.size, np.uint32)
+    start = 0
+    for row in range(ends.size):
+        end = ends[row]
+        if end > start:
+            least[:] = np.uint32(0xFFFFFFFF)
+            for at in range(start, end):
+                shingle = shingles[at]
+                for slot in range(slope.size):
+                    least[slot] = min(least[slot], np.uint32(slope[slot] * shingle + shift[slot]))
+            for slot in range(slope.size):
+                slots[row, slot] = (least[slot] >> np.uint32(12)) & np.uint32(255)
+        start = end
