@@ -5,32 +5,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from synth.settings import Curate
+from synth.tables.candidate import CANDIDATE as CANDIDATE
 from synth.tables.duplicates import exact_duplicates, near_duplicates
-from synth.tables.rules import copied, rules
-
-CANDIDATE = {
-    "segment_id": pl.String,
-    "sample": pl.Int64,
-    "document_id": pl.String,
-    "start": pl.Int64,
-    "end": pl.Int64,
-    "text": pl.String,
-    "skip": pl.String,
-    "instruction": pl.String,
-    "finish": pl.String,
-    "tokens": pl.Int64,
-    "logprob": pl.Float64,
-    "r_ifd": pl.Float64,
-    "ifd": pl.Float64,
-    "error": pl.String,
-    "wanted": pl.String,
-    "seed": pl.Int64,
-    "shortened": pl.Boolean,
-    "metadata": pl.String,
-    "provenance": pl.String,
-}
-"""Columns of a candidate; `metadata` and `provenance` are JSON objects; a segment that was skipped
-is one row that lacks what is generated."""
+from synth.tables.judging import judge
+from synth.tables.kernels import COMPILE_FROM
 
 _LOWER_IS_BETTER = {"first": "sample", "r_ifd": "r_ifd", "ifd": "ifd"}
 
@@ -78,20 +56,13 @@ def curate(candidates: pl.DataFrame, settings: Curate) -> Curation:
         candidates: Rows of `CANDIDATE`.
         settings: Thresholds.
     """
+    judged = judge(candidates, settings, compiled=candidates.height >= COMPILE_FROM)
     frame = candidates.with_row_index("position").with_columns(
-        reason=pl.when(pl.col("skip") != "")
-        .then("segment_" + pl.col("skip"))
-        .when(pl.col("finish") == "error")
-        .then(pl.lit("engine_error")),
-        why=pl.when(pl.col("finish") == "error").then("error"),
+        judged["reason"],
+        judged["value"].alias("why"),
         collided_with=pl.lit(None, pl.String),
         rank=_rank(settings),
     )
-    frame = _claim(frame, "copied", copied(frame, settings.max_copied_words), "true")
-    for rule in rules(settings):
-        frame = frame.with_columns(rule.value.alias("value"))
-        bad = frame.select(~rule.good.fill_null(value=False)).to_series()
-        frame = _claim(frame, rule.name, bad, pl.col("value").cast(pl.String))
     good_rank = pl.when(pl.col("reason").is_null()).then("rank")
     outranked = frame.select(good_rank > good_rank.min().over("segment_id")).to_series()
     frame = _claim(frame, "outranked", outranked.fill_null(value=False), pl.lit(settings.rank))
@@ -128,13 +99,12 @@ def _rank(settings: Curate) -> pl.Expr:
     return order.arg_sort().cast(pl.Int64)
 
 
-def _claim(frame: pl.DataFrame, name: str, bad: pl.Series, value: pl.Expr | str) -> pl.DataFrame:
+def _claim(frame: pl.DataFrame, name: str, bad: pl.Series, value: pl.Expr) -> pl.DataFrame:
     """Gives the rows where `bad` and that no rule claimed yet the reason `name`."""
     claimed = pl.col("reason").is_null() & bad
-    shown = pl.lit(value) if isinstance(value, str) else value
     return frame.with_columns(
         reason=pl.when(claimed).then(pl.lit(name)).otherwise("reason"),
-        why=pl.when(claimed).then(shown).otherwise("why"),
+        why=pl.when(claimed).then(value).otherwise("why"),
     )
 
 
