@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.settings import Curate, Duplicates
-from synth.tables.curation import CANDIDATE, REJECTED, Verdicts, curate, sorted_out
+from synth.tables.candidate import CANDIDATE
+from synth.tables.curation import REJECTED, Verdicts, curate, sorted_out
 
 GOOD = (
     "The {0} is a tool that people have used with care for a long time. It stands in the yard of"
@@ -153,7 +154,7 @@ def test_near_texts_are_duplicates_and_chains_are_not() -> None:
         return "the and with " + " ".join(words[first : first + 80])
 
     rows = [
-        row(i, text=text(shift), instruction=f"What is {words[shift + 20]} number {i}?")
+        row(i, text=text(shift), instruction=f"What is {words[shift + 20]} number {chr(97 + i)}?")
         for i, shift in enumerate((0, 8, 16))
     ]
     result = sort(*rows, settings=Curate(duplicates=Duplicates(near=0.7)))
@@ -214,7 +215,12 @@ def test_kept_and_rejected_add_up_on_wild_rows(rows: list[tuple[Any, ...]]) -> N
 def samples(number: int, *changes: dict[str, Any]) -> list[dict[str, Any]]:
     """The same segment asked several times."""
     return [
-        row(number, sample=n, instruction=f"What is a thing{chr(97 + number)}ax like ({n})?", **c)
+        row(
+            number,
+            sample=n,
+            instruction=f"What is a thing{chr(97 + number)}ax like ({chr(97 + n)})?",
+            **c,
+        )
         for n, c in enumerate(changes)
     ]
 

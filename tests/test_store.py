@@ -13,7 +13,7 @@ from synth.store.card import CardFacts, card
 from synth.store.dataset import Split, licences, write_split
 from synth.store.files import file_hash, whole, write_text
 from synth.store.run import Run
-from synth.tables.curation import CANDIDATE
+from synth.tables.candidate import CANDIDATE
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

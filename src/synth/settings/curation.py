@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from synth.settings.section import Section
 
@@ -158,9 +158,11 @@ class Curate(Section):
     """At most this share of a response's characters are neither letters nor spaces."""
     max_repeated_lines: float = Field(0.3, ge=0, le=1)
     """At most this share of a response's lines are repeats (Gopher: 0.3)."""
-    max_top_ngrams: dict[int, float] = Field(default_factory=lambda: {2: 0.2, 3: 0.18, 4: 0.16})
+    max_top_ngrams: dict[PositiveInt, PositiveFloat] = Field(
+        default_factory=lambda: {2: 0.2, 3: 0.18, 4: 0.16}
+    )
     """Words of an n-gram -> share of a response that the most frequent one may cover (Gopher)."""
-    max_repeated_ngrams: dict[int, float] = Field(
+    max_repeated_ngrams: dict[PositiveInt, PositiveFloat] = Field(
         default_factory=lambda: {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.1}
     )
     """Words of an n-gram -> share of a response that repeated ones may cover (Gopher)."""

@@ -11,7 +11,8 @@ from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.store.candidates import CandidateRows
 from synth.store.files import write_json, writing_parquet
 from synth.store.run import Run
-from synth.tables.curation import CANDIDATE, REJECTED, Verdicts, sorted_out
+from synth.tables.candidate import CANDIDATE
+from synth.tables.curation import REJECTED, Verdicts, sorted_out
 from synth.tables.curation import curate as curate_rows
 
 STAGE = "curate"

@@ -1,38 +1,54 @@
-"""Candidates -> the first rule that each fails."""
+"""Candidates -> for each the rule that it fails first, and what that rule measured."""
 
 import polars as pl
 
 from synth.settings import Curate
-from synth.tables.rules import copied, rules
+from synth.tables.measures import measure
+from synth.tables.rules import Rule, rules
+
+VERDICT = {"reason": pl.String, "value": pl.String}
+"""Columns of a verdict; both are null for a good row."""
 
 
 def judge(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.DataFrame:
-    """Row for row `reason`, null for a good one, and `value`, what was measured.
+    """One verdict for each candidate, in their order.
 
     Args:
         frame: Candidates.
         settings: Thresholds.
-        compiled: Whether to compile loops.
+        compiled: Whether to compile loops (see kernels.py); the result is the same.
+
+    Raises:
+        RecipeError: A rule of the recipe's own that cannot be used.
     """
-    del compiled
-    frame = frame.with_columns(
+    lawful = rules(settings)
+    verdicts = frame.select(
         reason=pl.when(pl.col("skip") != "")
         .then("segment_" + pl.col("skip"))
         .when(pl.col("finish") == "error")
         .then(pl.lit("engine_error")),
-        why=pl.when(pl.col("finish") == "error").then("error"),
+        value=pl.when((pl.col("skip").fill_null("") == "") & (pl.col("finish") == "error")).then(
+            "error"
+        ),
     )
-    frame = _claim(frame, "copied", copied(frame, settings.max_copied_words), pl.lit("true"))
-    for rule in rules(settings):
-        frame = frame.with_columns(rule.value.alias("value"))
-        bad = frame.select(~rule.good.fill_null(value=False)).to_series()
-        frame = _claim(frame, rule.name, bad, pl.col("value").cast(pl.String))
-    return frame.select("reason", pl.col("why").alias("value"))
+    left = frame.with_row_index("position").filter(verdicts["reason"].is_null())
+    left = measure(left, settings, compiled=compiled)
+    for rule in lawful:
+        if left.is_empty():
+            break
+        left, claimed = _apply(rule, left)
+        verdicts = verdicts.with_columns(
+            verdicts["reason"].scatter(claimed["position"], rule.name),
+            verdicts["value"].scatter(claimed["position"], claimed["value"]),
+        )
+    return verdicts
 
 
-def _claim(frame: pl.DataFrame, name: str, bad: pl.Series, value: pl.Expr) -> pl.DataFrame:
-    claimed = pl.col("reason").is_null() & bad
-    return frame.with_columns(
-        reason=pl.when(claimed).then(pl.lit(name)).otherwise("reason"),
-        why=pl.when(claimed).then(value).otherwise("why"),
-    )
+def _apply(rule: Rule, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that the rule leaves, and those that it claims."""
+    measured = left.with_columns(rule.value.alias("value"))
+    good = measured.select(rule.good.fill_null(value=False)).to_series()
+    if good.all():
+        return left, measured.clear().select("position", pl.col("value").cast(pl.String))
+    claimed = measured.filter(~good).select("position", pl.col("value").cast(pl.String))
+    return left.filter(good), claimed

@@ -1,172 +1,244 @@
 """The rules of curation: each a name, what it measures, and which values are good, with its source.
 
 A rule is true of a good row. A null measure is bad unless the rule says otherwise, so no row slips
-through a missing value.
+through a missing value. Rules are expressions over the columns of a candidate and its measures (see
+measures.py); the texts themselves are read there.
 """
 
 from dataclasses import dataclass
 
 import polars as pl
 
-from synth.settings import Curate
+from synth.errors import RecipeError
+from synth.settings import Curate, OwnRule
+from synth.tables.asked import copied_words
+from synth.tables.candidate import CANDIDATE
+from synth.tables.measures import MEASURES
+from synth.tables.words import words
 
-# The words of Gopher's stop-word rule (Rae et al. 2021).
-_FUNCTION_WORDS = ["the", "be", "to", "of", "and", "that", "have", "with"]
-_ASKING_WORDS = """
-about advantages among and are biography cause causes compare cons could define describe
-detailed differ difference different disadvantages does each example explain find from give good
-have history how instructions into kinds known life list made main make makes name pros recipe
-short should some story tell than that the their them these they types used uses using was were
-what when where which who why with would write you your
-""".split()
+# What a model says that answers, refuses or speaks of itself instead of asking.
 _NO_INSTRUCTION = (
-    r"(?i)^(sure\b|here (is|are)\b|i\b|i'm\b|as an\b|this (text|passage|article)\b|it is\b"
-    r"|there (is|are)\b|yes\b|no,|sorry\b)"
+    r"(?i)^\W*(sure\b|certainly\b|of course\b|absolutely\b|ok(ay)?\b|here('s|\u2019s| is| are)\b"
+    r"|i\b|as an? (ai|language|large|assistant)\b|this (text|passage|article)\b|it is\b"
+    r"|there (is|are)\b|yes\b|no,|sorry\b|unfortunately\b|my apologies\b"
+    r"|(the )?(answer|response|output|assistant|instruction) ?(is\b|:)|thank you\b)"
+)
+# "I" also opens what people ask for.
+_I_ASK = (
+    r"(?i)^\W*i(['\u2019]d like|['\u2019]m (looking|trying)| (want|need|wish|would like|have a)"
+    r"| am (looking|trying|planning|writing))\b"
 )
 _ABOUT_THE_INPUT = (
-    r"(?i)\b(the|this|given|provided|following)"
-    r" (text|passage|input|article|paragraph|excerpt|document)\b"
-    r"|###"
+    r"(?i)\b((the|this|that|given|provided|following|above)"
+    r" (text|passage|input|article|paragraph|excerpt|document|snippet)"
+    r"|(given|provided) (context|information|content)"
+    r"|(context|information|content|text|passage) (above|below|given|provided)"
+    r"|(mentioned|described|discussed|stated|listed) (above|in the (text|passage|article|input)))\b"
 )
-_BOILERPLATE = (
-    r"(?i)(accept (all )?cookies|cookie policy|privacy policy|all rights reserved|sign in|log in"
-    r"|subscribe|terms of (use|service)|skip to (main )?content|newsletter)"
+# Headers of instruction templates, and their sentences.
+_PROMPT = (
+    r"(?i)(#{2,} ?(instruction|input|response|output|answer|user|assistant)\b|###"
+    r"|\[/?inst\]|<\|?(im_start|im_end|user|assistant|system|endoftext|eot_id)\|?>|</?s>"
+    r"|below is an instruction|appropriately completes the request"
+    r"|use the provided input|instruction that could have been used|generate the response with"
+    r"|^wanted: )"
 )
-_DAMAGED = "\ufffd|â€|Ã[\u0080-\u00bf©¨¤¶¼±³]|Â[\u00a0-\u00bf]"  # UTF-8 read as Latin-1 or cp1252
-_LINK = r"(?:https?://|www\.)\S+"
+_NULLS = ["", "null", "none", "n/a"]
+_LONG = "REInstruct: 500"
+_VALUE = pl.col("value")
+_INSTRUCTION = pl.col("instruction")
+# Reasons that are given elsewhere in `synth curate`.
+_TAKEN = frozenset(
+    "kept engine_error outranked same_text same_instruction same_both near_text near_instruction"
+    " near_both semantic_text semantic_instruction semantic_both contaminated private".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A reason to reject: `good` is an expression over `value` (what was measured) and columns."""
+    """A reason to reject: `good` is an expression over `value` (what was measured) and columns.
+
+    A rule that is not `on` judges nothing: its threshold is not set.
+    """
 
     name: str
     value: pl.Expr
     good: pl.Expr
     source: str
+    on: bool = True
 
 
 def rules(settings: Curate) -> list[Rule]:
-    """The rules in the order in which they claim a row."""
-    value = pl.col("value")
-    instruction, text = pl.col("instruction"), pl.col("text")
+    """The rules in the order in which they claim a row, the recipe's own last.
+
+    Raises:
+        RecipeError: A rule of the recipe's own that cannot be used.
+    """
+    built_in = [
+        _licence(settings),
+        *_of_generation(),
+        *_of_instructions(settings),
+        *_of_pairs(settings),
+        *_of_scores(settings),
+        *_of_texts(settings),
+        *_of_repetition(settings),
+    ]
+    names = {rule.name for rule in built_in} | _TAKEN
+    own = []
+    for rule in settings.rules:
+        if rule.name in names or rule.name.startswith("segment_"):
+            raise RecipeError(f"curate.rules: {rule.name}: the name is taken; choose another one")
+        names.add(rule.name)
+        own.append(_own(rule))
+    return [rule for rule in built_in if rule.on] + own
+
+
+def _licence(settings: Curate) -> Rule:
+    """Licences whatever their case; one that is not stated is not among those allowed."""
+    allowed, denied = settings.allow_licences, settings.deny_licences
+    stated = _VALUE.str.to_lowercase()
+    good = ~stated.is_in(_low(denied)).fill_null(value=False)
+    if allowed is not None:
+        good &= stated.is_in(_low(allowed))
+    return Rule("licence", pl.col("licence"), good, "synth", bool(denied) or allowed is not None)
+
+
+def _low(listed: list[str]) -> list[str]:
+    return [name.strip().lower() for name in listed]
+
+
+def _of_generation() -> list[Rule]:
+    null = _INSTRUCTION.str.to_lowercase().str.strip_chars(" .\"'")
     return [
-        Rule("unfinished", pl.col("finish"), value == "stop", "cut off by the token limit"),
-        Rule(
-            "declined",
-            instruction.str.to_lowercase().str.strip_chars(" .\"'"),
-            ~value.is_in(["", "null", "none", "n/a"]),
-            "the model's own null (FineInstructions)",
-        ),
-        Rule(
-            "instruction_short",
-            instruction.str.len_chars(),
-            value >= settings.min_instruction_chars,
-            "synth",
-        ),
-        Rule(
-            "instruction_long",
-            instruction.str.len_chars(),
-            value <= settings.max_instruction_chars,
-            "REInstruct: 500",
-        ),
-        Rule(
+        Rule("unfinished", pl.col("finish"), _VALUE == "stop", "cut off by the token limit"),
+        Rule("declined", null, ~_VALUE.is_in(_NULLS), "the model's own null (FineInstructions)"),
+    ]
+
+
+def _of_instructions(settings: Curate) -> list[Rule]:
+    answer = pl.when(_INSTRUCTION.str.contains(_I_ASK)).then(pl.lit(""))
+    return [
+        _least("instruction_short", "instruction_chars", settings.min_instruction_chars, "synth"),
+        _most("instruction_long", "instruction_chars", settings.max_instruction_chars, _LONG),
+        _most("length_ratio", "length_ratio", settings.max_length_ratio, "synth"),
+        _without("copy_of_prompt", _INSTRUCTION.str.extract(_PROMPT, 0), "templates; the lesson"),
+        _without(
             "no_instruction",
-            instruction.str.extract(_NO_INSTRUCTION, 0).fill_null(""),
-            value == "",
+            answer.otherwise(_INSTRUCTION.str.extract(_NO_INSTRUCTION, 0)),
             "synth",
         ),
+        _without("about_the_input", _INSTRUCTION.str.extract(_ABOUT_THE_INPUT, 0), "REInstruct"),
+        _most("repetitive", "repeated_words", settings.max_repeated_words, "Gopher"),
+    ]
+
+
+def _of_pairs(settings: Curate) -> list[Rule]:
+    instruction = pl.col("language_instruction")
+    same = (pl.col("language_text") == _VALUE).fill_null(value=True)  # null: no letters
+    return [
         Rule(
-            "about_the_input",
-            instruction.str.extract(_ABOUT_THE_INPUT, 0).fill_null(""),
-            value == "",
-            "REInstruct",
+            "copied",
+            pl.col("copied_words"),
+            settings.max_copied_words > _VALUE,
+            "an instruction that gives its answer away (REInstruct)",
         ),
-        Rule("repetitive", _repeated(instruction), value <= settings.max_repeated_words, "Gopher"),
-        Rule("ungrounded", _grounded(), value >= settings.min_grounded_words, "synth"),
-        Rule("unlikely", pl.col("logprob"), value >= settings.min_logprob, "Humpback's M0 scores"),
+        _least("ungrounded", "grounded_words", settings.min_grounded_words, "synth"),
+        _most("strange_numbers", "strange_numbers", settings.max_strange_numbers, "synth"),
+        _most("strange_names", "strange_names", settings.max_strange_names, "synth"),
+        Rule("other_language", instruction, same, "synth", settings.same_language),
+    ]
+
+
+def _of_scores(settings: Curate) -> list[Rule]:
+    return [
+        _least("unlikely", "logprob", settings.min_logprob, "Humpback's M0 scores"),
+        _most("likely", "logprob", settings.max_logprob, "synth"),
+        _between("r_ifd", settings.r_ifd, "Reflection-Tuning (Li et al. 2024)"),
+        _between("ifd", settings.ifd, "Cherry LLM (Li et al. 2023)"),
+    ]
+
+
+def _of_texts(settings: Curate) -> list[Rule]:
+    languages = settings.languages
+    return [
+        Rule("damaged_text", pl.col("damaged"), _VALUE == 0, "ftfy's signs"),
+        Rule("boilerplate", pl.col("boilerplate"), _VALUE < 2, "C4"),
+        _most("links", "link_share", settings.max_link_share, "web corpora: link-heavy pages"),
+        _most("symbols", "symbol_share", settings.max_symbol_share, "Gopher"),
+        _least("few_function_words", "function_words", settings.min_function_words, "Gopher: 2"),
         Rule(
-            "damaged_text", text.str.extract(_DAMAGED, 0).fill_null(""), value == "", "ftfy's signs"
-        ),
-        Rule("boilerplate", text.str.count_matches(_BOILERPLATE), value < 2, "C4"),
-        Rule(
-            "links",
-            text.str.extract_all(_LINK).list.eval(pl.element().str.len_chars()).list.sum()
-            / text.str.len_chars(),
-            value <= settings.max_link_share,
-            "web corpora: link-heavy pages",
-        ),
-        Rule(
-            "symbols",
-            1 - text.str.count_matches(r"[\p{L}\s]") / text.str.len_chars(),
-            value <= settings.max_symbol_share,
-            "Gopher",
-        ),
-        Rule(
-            "few_function_words",
-            _words(text).list.unique().list.set_intersection(pl.lit(_FUNCTION_WORDS)).list.len(),
-            value >= settings.min_function_words,
-            "Gopher: 2 of 8",
+            "language",
+            pl.col("language_text"),
+            _VALUE.is_in(_low(languages or [])),
+            "py3langid",
+            languages is not None,
         ),
     ]
 
 
-def copied(frame: pl.DataFrame, words: int) -> pl.Series:
-    """Of each row, whether the instruction holds a run of so many words of the text.
-
-    Args:
-        frame: Candidates.
-        words: Length of the run.
-    """
-    instruction = frame.with_row_index("row").select(
-        "row",
-        _words(pl.col("instruction")).alias("word"),
-        (" " + _words(pl.col("text")).list.join(" ") + " ").alias("text"),
-    )
-    grams = instruction.filter(pl.col("word").list.len() >= words).explode("word")
-    run = [pl.col("word").shift(-i).over("row") for i in range(words)]
-    hits = (
-        grams.with_columns((" " + pl.concat_str(run, separator=" ") + " ").alias("gram"))
-        .drop_nulls("gram")
-        .filter(pl.col("text").str.contains(pl.col("gram"), literal=True))
-    )
-    return instruction["row"].is_in(hits["row"].unique().implode())
+def _of_repetition(settings: Curate) -> list[Rule]:
+    gopher = "Gopher (Rae et al. 2021, table A1)"
+    return [
+        _most("repeated_lines", "repeated_lines", settings.max_repeated_lines, gopher),
+        _most("top_ngrams", "top_ngrams", 1.0, gopher),
+        _most("repeated_ngrams", "repeated_ngrams", 1.0, gopher),
+        _without("truncated", pl.col("cut_end"), "segments that end within a sentence"),
+    ]
 
 
-def leaking(frame: pl.DataFrame, words: int) -> pl.Series:
+def _most(name: str, measure: str, limit: float | None, source: str) -> Rule:
+    return Rule(name, pl.col(measure), pl.lit(limit) >= _VALUE, source, limit is not None)
+
+
+def _least(name: str, measure: str, limit: float | None, source: str) -> Rule:
+    return Rule(name, pl.col(measure), pl.lit(limit) <= _VALUE, source, limit is not None)
+
+
+def _between(measure: str, limits: tuple[float, float] | None, source: str) -> Rule:
+    lowest, highest = limits or (0.0, 0.0)
+    good = _VALUE.is_between(lowest, highest)
+    return Rule(measure, pl.col(measure), good, source, limits is not None)
+
+
+def _without(name: str, found: pl.Expr, source: str) -> Rule:
+    """A rule on what must not be found; null, for nothing found, is good."""
+    return Rule(name, found.fill_null(""), _VALUE == "", source)
+
+
+def _own(rule: OwnRule) -> Rule:
+    """A rule of the recipe's own, tried on no rows."""
+    good = _expression(rule, rule.good)
+    value = pl.lit(rule.good) if rule.value is None else _expression(rule, rule.value)
+    return Rule(rule.name, value, good, "the recipe")
+
+
+def _expression(rule: OwnRule, sql: str) -> pl.Expr:
+    place = f"curate.rules: {rule.name}: {sql!r}"
+    columns = pl.Schema(CANDIDATE | {name: kind for name, (kind, _) in MEASURES.items()})
+    try:
+        expression = pl.sql_expr(sql)
+        result = pl.DataFrame(schema=columns).select(expression.alias("result"))
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise RecipeError(f"{place}: {reason}; mend the SQL expression") from error
+    if result.height:
+        raise RecipeError(f"{place} does not depend on the row; compare columns or measures")
+    if sql is rule.good and result.schema["result"] != pl.Boolean:
+        kind = result.schema["result"]
+        raise RecipeError(f"{place} is of type {kind}, not true or false; compare it with a limit")
+    return expression
+
+
+def leaking(frame: pl.DataFrame, most: int) -> pl.Series:
     """Of each row, whether the instruction copies the text or speaks of it as "the text".
 
     Args:
         frame: Columns `instruction` and `text`.
-        words: Length of a run of words that counts as copied.
+        most: Length of a run of words that counts as copied.
     """
-    about = frame["instruction"].str.contains(_ABOUT_THE_INPUT).fill_null(value=False)
-    return about | copied(frame, words)
-
-
-def _words(text: pl.Expr) -> pl.Expr:
-    """Lower-case words."""
-    return text.str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+")
-
-
-def _repeated(text: pl.Expr) -> pl.Expr:
-    """Share of the words that stood before."""
-    words = _words(text)
-    return 1 - words.list.n_unique() / words.list.len()
-
-
-def _grounded() -> pl.Expr:
-    """Share of the instruction's content words that stand in the text; 0 without content words.
-
-    Words are compared by their first five letters, so that `volcanoes` finds `volcano`.
-    """
-    stems = pl.element().str.slice(0, 5)
-    asked = (
-        _words(pl.col("instruction"))
-        .list.eval(pl.element().filter(pl.element().str.len_chars() > 2))
-        .list.set_difference(pl.lit(_ASKING_WORDS))
-        .list.eval(stems)
-        .list.unique()
+    asked = frame["instruction"]
+    about = asked.str.contains(_ABOUT_THE_INPUT) | asked.str.contains(_PROMPT)
+    runs = copied_words(
+        words(asked, compiled=False), words(frame["text"], compiled=False), compiled=False
     )
-    there = _words(pl.col("text")).list.eval(stems).list.unique()
-    return (asked.list.set_intersection(there).list.len() / asked.list.len()).fill_nan(0.0)
+    return about.fill_null(value=False) | pl.Series(runs >= most)
