@@ -1,0 +1,105 @@
+"""Instructions and texts -> the same with private data masked, and which rows must be dropped.
+
+One expression tells polars which texts can hold such data at all; only those are searched.
+"""
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from synth.settings import Private
+from synth.text.private import SUSPECT, Found, find
+
+_KINDS = tuple(SUSPECT)
+_LETTERS = re.compile(r"[\W_]+")
+_SPACED = {"phone", "iban", "card"}  # kinds that are the same however they are spaced
+_COLUMNS = {"instruction": pl.String, "text": pl.String, "masked": pl.String, "private": pl.String}
+
+
+def private(frame: pl.DataFrame, settings: Private) -> pl.DataFrame:
+    """Masks private data, as `<EMAIL_1>`: in one row the same value has the same number everywhere.
+
+    Args:
+        frame: Columns `instruction` and `text`, which may be null.
+        settings: What becomes of each kind.
+
+    Returns:
+        Row for row `instruction` and `text`; `masked`, a JSON object of how often each kind was
+        masked, null where none was; `private`, the kind for which the row must go, null otherwise.
+
+    Raises:
+        RecipeError: Presidio is asked for and not installed.
+    """
+    kinds = [kind for kind in _KINDS if getattr(settings, kind) != "keep"]
+    rows = frame.select("instruction", "text").with_row_index("row")
+    rows = rows.with_columns(masked=pl.lit(None, pl.String), private=pl.lit(None, pl.String))
+    if not kinds or rows.is_empty():
+        return rows.drop("row")
+    found = [
+        (row, *_one(instruction, text, kinds, settings))
+        for row, instruction, text in rows.filter(suspect(kinds, settings.engine))
+        .select("row", "instruction", "text")
+        .iter_rows()
+    ]
+    if not found:
+        return rows.drop("row")
+    schema = {"row": pl.get_index_type(), **_COLUMNS}
+    return rows.update(pl.DataFrame(found, schema=schema, orient="row"), on="row").drop("row")
+
+
+def suspect(kinds: list[str], engine: str) -> pl.Expr:
+    """Whether the instruction or the text of a row can hold data of these kinds."""
+    sign = "|".join(SUSPECT[kind] for kind in kinds) if engine == "patterns" else r"\d|@|:"
+    return pl.any_horizontal(
+        pl.col(column).str.contains(sign).fill_null(value=False)
+        for column in ("instruction", "text")
+    )
+
+
+@dataclass(slots=True)
+class _Row:
+    """The numbers that the values of one row have been given."""
+
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+    last: Counter[str] = field(default_factory=Counter)
+    masked: Counter[str] = field(default_factory=Counter)
+
+    def placeholder(self, kind: str, value: str) -> str:
+        same = _LETTERS.sub("", value) if kind in _SPACED else value
+        key = (kind, same if kind == "key" else same.lower())
+        if key not in self.numbers:
+            self.last[kind] += 1
+            self.numbers[key] = self.last[kind]
+        self.masked[kind] += 1
+        return f"<{kind.upper()}_{self.numbers[key]}>"
+
+
+def _one(
+    instruction: str | None, text: str | None, kinds: list[str], settings: Private
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """What `private` says of one row."""
+    sides = (instruction, text)
+    found = [find(side or "", kinds, settings.engine) for side in sides]
+    there = {one.kind for ones in found for one in ones}
+    row = _Row()
+    for kind in there:  # a text may hold placeholders of somebody else's
+        taken = re.findall(rf"<{kind.upper()}_(\d{{1,9}})>", f"{instruction} {text}", re.A)
+        row.last[kind] = max(map(int, taken), default=0)
+    masked = [_mask(side, ones, row, settings) for side, ones in zip(sides, found, strict=True)]
+    drop = [kind for kind in _KINDS if kind in there and getattr(settings, kind) == "drop"]
+    counts = json.dumps(dict(sorted(row.masked.items()))) if row.masked else None
+    return masked[0], masked[1], counts, drop[0] if drop else None
+
+
+def _mask(side: str | None, found: list[Found], row: _Row, settings: Private) -> str | None:
+    if side is None:
+        return None
+    parts, done = [], 0
+    for one in found:
+        if getattr(settings, one.kind) == "mask":
+            parts += [side[done : one.start], row.placeholder(one.kind, side[one.start : one.end])]
+            done = one.end
+    return "".join([*parts, side[done:]])

@@ -1,0 +1,170 @@
+"""Private data: what is found, what is let be, and how it is masked."""
+
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from synth.errors import RecipeError
+from synth.settings import Private
+from synth.tables.private import private, suspect
+from synth.text.private import SUSPECT, find
+from tests.planted import LOOKALIKES, TRUE, made
+
+KINDS = list(SUSPECT)
+SENTENCES = [text for kind in KINDS for text, _ in TRUE[kind]]
+SENTENCES += [text for kind in KINDS for text in LOOKALIKES[kind]]
+
+
+def spans(text: str, *kinds: str) -> list[tuple[str, str]]:
+    return [(one.kind, text[one.start : one.end]) for one in find(text, kinds or KINDS)]
+
+
+def one(text: str | None, instruction: str | None = None, **actions: Any) -> dict[str, Any]:
+    frame = pl.DataFrame({"instruction": [instruction], "text": [text]}).cast(pl.String)
+    return private(frame, Private(**actions)).row(0, named=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_planted_is_found_to_the_character_and_little_else(kind: str) -> None:
+    assert len(TRUE[kind]) >= 25
+    assert len(LOOKALIKES[kind]) >= len(TRUE[kind])
+    found = sum((kind, value) in spans(text) for text, value in TRUE[kind])
+    everything = sum(name == kind for text in SENTENCES for name, _ in spans(text))
+    assert found == len(TRUE[kind])
+    # One number of 16 digits in ten has the right check digit: those of e are a Mastercard's.
+    assert everything - found == (1 if kind == "card" else 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_kind_alone_takes_nothing_from_the_others(kind: str) -> None:
+    for text in SENTENCES:
+        assert spans(text, kind) == [pair for pair in spans(text) if pair[0] == kind]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a@b.io,c@d.io;e@f.io", ["a@b.io", "c@d.io", "e@f.io"]),
+        ("mailto:a@b.io?subject=x", ["a@b.io"]),
+        ("<a@b.io>.", ["a@b.io"]),
+        ("Ring +44 20 7946 0958 or +33 1 42 68 53 00.", ["+44 20 7946 0958", "+33 1 42 68 53 00"]),
+        ("Call 020 7946 0958 12 times", ["020 7946 0958"]),
+        ("IBAN DE89370400440532013000 BIC COBADEFFXXX", ["DE89370400440532013000"]),
+        ("DE89 3704 0044 0532 0130 00 AND SO ON", ["DE89 3704 0044 0532 0130 00"]),
+        ("4111 1111 1111 1111 12/27 123", ["4111 1111 1111 1111"]),
+        ("[2a00:1450:4001:82a::200e]:443", ["2a00:1450:4001:82a::200e"]),
+        ("::ffff:151.101.1.69", ["151.101.1.69"]),
+    ],
+)  # fmt: skip
+def test_spans_end_where_the_value_ends(text: str, expected: list[str]) -> None:
+    assert [value for _, value in spans(text)] == expected
+
+
+def test_one_value_has_one_number_on_both_sides() -> None:
+    row = one(
+        "Jane (JANE@x.io) wrote to bob@x.io from +44 20 7946 0958, then called +442079460958.",
+        "Who is jane@x.io?",
+    )
+    assert row["instruction"] == "Who is <EMAIL_1>?"
+    assert row["text"] == (
+        "Jane (<EMAIL_1>) wrote to <EMAIL_2> from <PHONE_1>, then called <PHONE_1>."
+    )
+    assert json.loads(row["masked"]) == {"email": 3, "phone": 2}
+    assert row["private"] is None
+
+
+def test_masking_what_was_masked_changes_nothing_and_never_reuses_a_number() -> None:
+    assert one("Ask <EMAIL_1> or <EMAIL_7>.")["masked"] is None
+    assert one("Ask <EMAIL_7> or a@b.io.")["text"] == "Ask <EMAIL_7> or <EMAIL_8>."
+
+
+def test_each_kind_has_its_own_action() -> None:
+    text = "Mail a@b.io, or call +44 20 7946 0958, from 151.101.1.69."
+    row = one(text, email="keep", phone="mask", ip="drop")
+    assert row["text"] == "Mail a@b.io, or call <PHONE_1>, from 151.101.1.69."
+    assert (row["masked"], row["private"]) == ('{"phone": 1}', "ip")
+    kept = one(text, **dict.fromkeys(KINDS, "keep"))
+    assert (kept["text"], kept["masked"], kept["private"]) == (text, None, None)
+
+
+def test_what_is_kept_is_not_masked_as_something_else() -> None:
+    card = "Pay with 4111 1111 1111 1111 today."
+    assert one(card, card="keep")["text"] == card
+
+
+def test_nulls_and_order_stay() -> None:
+    texts = [None, "plain", "a@b.io", None, "plain too", "c@d.io"]
+    frame = pl.DataFrame({"instruction": [None, "x", None, "e@f.io", "y", "z"], "text": texts})
+    result = private(frame, Private())
+    assert result.columns == ["instruction", "text", "masked", "private"]
+    assert result["text"].to_list() == [
+        None, "plain", "<EMAIL_1>", None, "plain too", "<EMAIL_1>"
+    ]  # fmt: skip
+    assert result["instruction"].to_list() == [None, "x", None, "<EMAIL_1>", "y", "z"]
+    assert private(frame.clear(), Private()).schema == result.schema
+
+
+def test_the_filter_of_rows_loses_nothing_that_is_planted() -> None:
+    for kind in KINDS:
+        for alone in ([kind], KINDS):
+            texts = [text for text, _ in TRUE[kind]]
+            frame = pl.DataFrame({"instruction": [None] * len(texts), "text": texts}).cast(
+                pl.String
+            )
+            assert frame.select(suspect(alone, "patterns")).to_series().all()
+
+
+_PIECES = st.one_of(
+    st.sampled_from([value for kind in KINDS for _, value in TRUE[kind]]),
+    st.sampled_from(["password=", "token: ", " is ", "\n", "\u00a0", "\x1c", "(", ")", "+", "://"]),
+    st.sampled_from(
+        [
+            "Bearer ",
+            "ip ",
+            "Tel. ",
+            "\u0131",
+            "\u017f",
+            "\u212a",
+            "\u0130",
+            "\U0001d7d8",
+            "\u0be7",
+            "\u0663",
+            "\uff19",
+        ]
+    ),
+    st.text(alphabet="0123456789 -.+()/:@abcdefDE", max_size=24),
+    st.text(max_size=12),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_PIECES, max_size=6).map("".join))
+@example("pa\u017f\u017fword: " + made(20))
+@example("ap\u0131_key = " + made(20))
+def test_wild_texts_never_crash_and_the_filter_loses_nothing(text: str) -> None:
+    found = find(text, KINDS)
+    ends = 0
+    for place in found:
+        assert ends <= place.start < place.end <= len(text)
+        ends = place.end
+    row = one(text, text)
+    assert row["text"] == row["instruction"]
+    assert sum(json.loads(row["masked"] or "{}").values()) == 2 * len(found)
+    for kind in {place.kind for place in found}:
+        assert pl.select(pl.lit(text).str.contains(SUSPECT[kind])).item()
+
+
+def test_presidio_is_asked_for_by_name() -> None:
+    try:
+        import presidio_analyzer  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: F401
+    except ImportError:
+        with pytest.raises(RecipeError, match="presidio-analyzer"):
+            one("Write to a@b.io", engine="presidio")
+        return
+    row = one("Write to jane@acme.de or 10.0.0.1", engine="presidio")
+    # Presidio takes private addresses for private data too.
+    assert row["text"] == "Write to <EMAIL_1> or <IP_1>"
