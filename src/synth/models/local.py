@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.models.naming import base_identity
-from synth.models.protocols import Engine, Judge, Merge, Training, TrainingPlan
+from synth.models.protocols import Embedder, Engine, Judge, Merge, Training, TrainingPlan
 from synth.prompt import Example
 from synth.recipe import Recipe
 from synth.records import Listener
@@ -74,6 +74,12 @@ class LocalModels:
         # IFD asks for the base alone as well.
         fold = "ifd" not in recipe.generate.scores
         return _with_transformers(recipe, weights, recipe.generate, fold=fold)
+
+    def embedder(self, name: str) -> Embedder:
+        """The embedding model of that folder or Hub id."""
+        from synth.models.embedding import load_embedder
+
+        return load_embedder(name)
 
 
 def _with_transformers(recipe: Recipe, weights: Path, settings: Generate, *, fold: bool) -> Judge:

@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from synth.prompt import Example, Tokenizer
 from synth.recipe import Recipe
 from synth.records import Completion, Listener
+
+Vectors = npt.NDArray[np.float32]
+"""(texts, dimensions), each of length 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +119,16 @@ class Judge(Engine, Protocol):
         """Switches the adapter on or off for what is generated next."""
 
 
+class Embedder(Protocol):
+    """What says where texts stand by their meaning."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """A unit vector of each text, in their order; what is beyond the model's length is unread.
+
+        A text in which a static model knows no word has a vector of zeros.
+        """
+
+
 def completions(engine: Engine, prompts: Sequence[Sequence[int]]) -> list[Completion]:
     """One completion for each prompt, in their order, each drawn with the seed 0."""
     requests = (Request(list(ids), 0, key) for key, ids in enumerate(prompts))
@@ -165,3 +181,6 @@ class Models(Protocol):
 
     def engine(self, recipe: Recipe, weights: Path) -> Engine:
         """The recipe's engine over an adapter on its base or a merged model, for bulk work."""
+
+    def embedder(self, name: str) -> Embedder:
+        """The embedding model of that folder or Hub id."""

@@ -67,8 +67,12 @@ class Benchmark(Section):
 
     @property
     def name(self) -> str:
-        """What it is called in the ledger and in evidence."""
-        return self.path or self.dataset or ""
+        """What it is called in the ledger and in evidence: `cais/mmlu (all)`, for one."""
+        parts = [self.config] if self.config else []
+        if self.dataset and self.split != "test":
+            parts.append(self.split)
+        place = self.path or self.dataset or ""
+        return f"{place} ({', '.join(parts)})" if parts else place
 
 
 class Contamination(Section):

@@ -247,10 +247,11 @@ def _hub(dataset: str, settings: Corpus) -> HubSource:
 def hub_errors(name: str) -> Iterator[None]:
     """Turns what the Hub's libraries raise for a dataset into an InputError."""
     import httpx2
+    from datasets.exceptions import DatasetsError
 
     try:
         yield
-    except (OSError, ValueError, RuntimeError, httpx2.TransportError) as error:
+    except (OSError, ValueError, RuntimeError, httpx2.TransportError, DatasetsError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{name}: cannot be read: {reason:.200}; check the id, config, split and revision, the"

@@ -1,21 +1,17 @@
 """Files and Hub datasets of pairs -> one mixed pool of distinct pairs, and what was left out."""
 
-import csv
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from synth.errors import InputError
-from synth.recipe import resolve_path
 from synth.records import Pair, content_id
 from synth.settings import Pairs, PairSource
 from synth.store.corpus import hub_errors
+from synth.store.rows import Rows, check_columns, read_rows
 
-Rows = Iterator[tuple[str, Mapping[str, Any]]]
-"""Place (`file:line`) and columns of each row."""
+_SETTING = "pairs.sources"
 _USER = {"user", "human"}
 _ASSISTANT = {"assistant", "gpt", "model"}
 _BUFFER = 10_000  # rows among which a streamed dataset is shuffled
@@ -57,7 +53,7 @@ def _source(source: PairSource, seed: int, seen: set[str], dropped: Counter[str]
     pairs: list[Pair] = []
     for place, row in _rows(source, seed):
         if any(str(row.get(key)) not in _allowed(value) for key, value in source.where.items()):
-            _check_columns(place, row, source.where)
+            check_columns(place, row, source.where, _SETTING)
             dropped["filtered"] += 1
             continue
         pair = _pair(place, row, source)
@@ -97,22 +93,13 @@ def _allowed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _check_columns(place: str, row: Mapping[str, Any], names: Iterable[str]) -> None:
-    for name in names:
-        if name not in row:
-            raise InputError(
-                f"{place}: has no column {name!r}, only {', '.join(map(str, row))};"
-                " correct pairs.sources in the recipe, or the row"
-            )
-
-
 def _pair(place: str, row: Mapping[str, Any], source: PairSource) -> Pair | None:
     """The pair of a row; None where a text is missing or empty."""
     if source.messages is not None:
-        _check_columns(place, row, [source.messages])
+        check_columns(place, row, [source.messages], _SETTING)
         instruction, response = _first_turn(row[source.messages])
     else:
-        _check_columns(place, row, [source.instruction, source.response])
+        check_columns(place, row, [source.instruction, source.response], _SETTING)
         instruction, response = row[source.instruction], row[source.response]
     for text in (instruction, response):
         if text is not None and not isinstance(text, str):
@@ -153,58 +140,7 @@ def _stripped(instruction: str, source: PairSource) -> str:
 def _rows(source: PairSource, seed: int) -> Rows:
     if source.dataset is not None:
         return _hub(source, seed)
-    path = resolve_path(str(source.path))
-    if not path.is_file():
-        raise InputError(f"{path}: no such file of pairs; check pairs.sources")
-    readers = {".jsonl": _jsonl, ".parquet": _parquet, ".csv": _csv}
-    if path.suffix not in readers:
-        raise InputError(f"{path}: pairs come as {', '.join(readers)}; convert the file")
-    return readers[path.suffix](path)
-
-
-def _jsonl(path: Path) -> Rows:
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            place = f"{path.name}:{number}"
-            try:
-                row = json.loads(raw.decode("utf-8"))
-            except ValueError as error:
-                raise InputError(
-                    f"{place}: not JSON in UTF-8; correct or delete the line"
-                ) from error
-            if not isinstance(row, dict):
-                raise InputError(f"{place}: not a JSON object; correct or delete the line")
-            yield place, row
-
-
-def _csv(path: Path) -> Rows:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            for row in reader:
-                if None in row or None in row.values():
-                    raise InputError(
-                        f"{path.name}:{reader.line_num}: has not the columns of the first line;"
-                        " correct the row"
-                    )
-                yield f"{path.name}:{reader.line_num}", row
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: not CSV in UTF-8: {error}; convert the file") from error
-
-
-def _parquet(path: Path) -> Rows:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches():
-                for row in batch.to_pylist():
-                    yield f"{path.name}[{number}]", row
-                    number += 1
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path.name}: cannot be read as parquet; check the file") from error
+    return read_rows(str(source.path), "pairs", _SETTING)
 
 
 def _hub(source: PairSource, seed: int) -> Rows:
