@@ -222,7 +222,7 @@ int x = 1234567890;|1.000.000.000 Euro|010101010101|ratio 16/9 4/3 21/9 1/1
 The array [1024, 2048, 4096, 8192] fits.|GET /items/1234567890 failed|#1234567890 was merged
 case no. 12-345-6789|phone models 3310 and 6310 sold|He called 300 people in 2012, 400 in 2013.
 x = 123-456+7890|10.1109/5.771073 is the DOI|UTC+0530 2024-01-01|9 8 7 6 5 4 3 2 1 0 lift off
-0.25-0.50-0.75-1.00|Table 4: 120 340 560 780 910|The ID is 00012345678|08.05.1945 - 02.09.1945
+Call us on 12/05/2024 at the latest.|We can reach 2019-2020 at best|0.25-0.50-0.75-1.00|Table 4: 120 340 560 780 910|The ID is 00012345678|08.05.1945 - 02.09.1945
 Route 66, 1926-1985, 2448 miles (3940 km)|1 000 000 000|NGC 7000 and 6888 in 2019
 """,
     "iban": """
@@ -253,7 +253,7 @@ Chrome/115.0.0.0 Safari/537.36|v10.0.19041.1|assembly 4.0.30319.42000|256.300.1.
 Section 12.4.3.1 says|the OID 1.3.6.1.4.1.311|fe80::1 is local|::1 is loopback|2001:db8::ff00:42:8329
 std::vector<int> v|at 12:34:56 today|MAC 00:1a:2b:3c:4d:5e|fd12:3456:789a::1|abc::def is C++
 python==3.11.4.1|Driver version 31.0.15.3623|release 21.04.16.9 of it|01.02.03.04|1.2.3.4.5.6
-2024:05:11 10:20:30|ratio 2000:1000:500|pip install foo==104.16.132.229
+the examples of 3fff:1:2::7 and 3fff::1|2024:05:11 10:20:30|ratio 2000:1000:500|pip install foo==104.16.132.229
 """,
     "key": """
 password = "password"|password: changeme|secret = os.environ["SECRET"]|password=getpass.getpass()
@@ -267,7 +267,7 @@ password = input("Password: ")|token = tokenizer.encode(text)|sort(key=lambda x:
 AKIA is how they begin|ghp_xxxx is short|export TOKEN=$TOKEN|eyJ is base64|Bearer of bad news|xoxb-1
 def f(password: str, token: Optional[str] = None)|password: ********|Bearer YOUR_ACCESS_TOKEN_GOES_HERE
 https://user:password@example.com/|access_token=access_token|key=value|"key": "2024-01-15T10:30:00"
-private_key = load_private_key(path)|keyboard: qwertyuiop|passwords: see chapter 12|secret: 20240115
+token = b64decode9x(raw)|the column 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|private_key = load_private_key(path)|keyboard: qwertyuiop|passwords: see chapter 12|secret: 20240115
 """,
 }
 LOOKALIKES: dict[str, list[str]] = {

@@ -8,7 +8,7 @@ import pytest
 
 from synth.errors import RecipeError
 from synth.settings import Curate, OwnRule
-from synth.tables.curation import CANDIDATE
+from synth.tables.candidate import CANDIDATE
 from synth.tables.judging import VERDICT, judge
 from synth.tables.measures import MEASURES
 from synth.tables.rules import leaking, rules

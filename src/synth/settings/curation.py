@@ -29,18 +29,8 @@ class Duplicates(Section):
     """Sides that are compared, in this order; `both` compares the two as one text."""
     near: float | None = Field(0.7, ge=0.5, le=1)
     """Jaccard similarity of 5-word shingles from which two sides are the same; None: exact ones."""
-    semantic: float | None = Field(None, gt=0, le=1)
-    """Cosine of embeddings from which two sides are the same (extra `semantic`); None: not used."""
-    embedder: str | None = None
-    """Hub id or folder of the embedding model."""
     keep: Literal["best", "first", "longest"] = "best"
     """Which of a cluster stays: the best by `curate.rank`, the first, or that of longest text."""
-
-    @model_validator(mode="after")
-    def _semantic_needs_a_model(self) -> Self:
-        if self.semantic is not None and self.embedder is None:
-            raise ValueError("`semantic` needs an embedding model: name one in `embedder`")
-        return self
 
 
 class Benchmark(Section):
@@ -186,11 +176,5 @@ class Curate(Section):
     """Lowest and highest IFD; 1 and more: the instruction does not help to predict the text."""
     rules: list[OwnRule] = Field(default_factory=list)
     """Rules of the recipe's own, after those of synth."""
-    private: Private = Private()
-    """What becomes of private data."""
-    contamination: Contamination = Contamination()
-    """Benchmarks that must not be in the dataset."""
     duplicates: Duplicates = Duplicates()
     """Which rows say the same as one that stays."""
-    select: Select = Select()
-    """Which of the good rows the dataset takes."""

@@ -6,25 +6,58 @@ One expression tells polars which texts can hold such data at all; only those ar
 import json
 import re
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import polars as pl
 
 from synth.settings import Private
-from synth.text.private import SUSPECT, Found, find
 
-_KINDS = tuple(SUSPECT)
 _LETTERS = re.compile(r"[\W_]+")
 _SPACED = {"phone", "iban", "card"}  # kinds that are the same however they are spaced
 _COLUMNS = {"instruction": pl.String, "text": pl.String, "masked": pl.String, "private": pl.String}
 
 
-def private(frame: pl.DataFrame, settings: Private) -> pl.DataFrame:
+class Span(Protocol):
+    """Characters of a text that are private data of one kind."""
+
+    @property
+    def kind(self) -> str:
+        """Name of its setting."""
+        ...
+
+    @property
+    def start(self) -> int:
+        """Where it begins."""
+        ...
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        ...
+
+
+class Find(Protocol):
+    """Finds the private data of some kinds, in order, without overlaps."""
+
+    def __call__(
+        self, text: str, kinds: Collection[str], engine: Literal["patterns", "presidio"]
+    ) -> Sequence[Span]:
+        """Spans in the text."""
+        ...
+
+
+def private(
+    frame: pl.DataFrame, settings: Private, find: Find, signs: Mapping[str, str]
+) -> pl.DataFrame:
     """Masks private data, as `<EMAIL_1>`: in one row the same value has the same number everywhere.
 
     Args:
         frame: Columns `instruction` and `text`, which may be null.
         settings: What becomes of each kind.
+        find: Finds it in one text.
+        signs: Kind -> an expression that each text matches in which some is found by patterns.
 
     Returns:
         Row for row `instruction` and `text`; `masked`, a JSON object of how often each kind was
@@ -33,14 +66,14 @@ def private(frame: pl.DataFrame, settings: Private) -> pl.DataFrame:
     Raises:
         RecipeError: Presidio is asked for and not installed.
     """
-    kinds = [kind for kind in _KINDS if getattr(settings, kind) != "keep"]
+    kinds = [kind for kind in signs if getattr(settings, kind) != "keep"]
     rows = frame.select("instruction", "text").with_row_index("row")
     rows = rows.with_columns(masked=pl.lit(None, pl.String), private=pl.lit(None, pl.String))
     if not kinds or rows.is_empty():
         return rows.drop("row")
     found = [
-        (row, *_one(instruction, text, kinds, settings))
-        for row, instruction, text in rows.filter(suspect(kinds, settings.engine))
+        (row, *_one((instruction, text), kinds, settings, find))
+        for row, instruction, text in rows.filter(_suspect(kinds, settings, signs))
         .select("row", "instruction", "text")
         .iter_rows()
     ]
@@ -50,9 +83,11 @@ def private(frame: pl.DataFrame, settings: Private) -> pl.DataFrame:
     return rows.update(pl.DataFrame(found, schema=schema, orient="row"), on="row").drop("row")
 
 
-def suspect(kinds: list[str], engine: str) -> pl.Expr:
+def _suspect(kinds: list[str], settings: Private, signs: Mapping[str, str]) -> pl.Expr:
     """Whether the instruction or the text of a row can hold data of these kinds."""
-    sign = "|".join(SUSPECT[kind] for kind in kinds) if engine == "patterns" else r"\d|@|:"
+    sign = "|".join(signs[kind] for kind in kinds)
+    if settings.engine == "presidio":  # which has patterns of its own
+        sign = r"\d|@|:"
     return pl.any_horizontal(
         pl.col(column).str.contains(sign).fill_null(value=False)
         for column in ("instruction", "text")
@@ -78,23 +113,22 @@ class _Row:
 
 
 def _one(
-    instruction: str | None, text: str | None, kinds: list[str], settings: Private
+    sides: tuple[str | None, str | None], kinds: list[str], settings: Private, find: Find
 ) -> tuple[str | None, str | None, str | None, str | None]:
     """What `private` says of one row."""
-    sides = (instruction, text)
     found = [find(side or "", kinds, settings.engine) for side in sides]
     there = {one.kind for ones in found for one in ones}
     row = _Row()
     for kind in there:  # a text may hold placeholders of somebody else's
-        taken = re.findall(rf"<{kind.upper()}_(\d{{1,9}})>", f"{instruction} {text}", re.A)
+        taken = re.findall(rf"<{kind.upper()}_(\d{{1,9}})>", f"{sides[0]} {sides[1]}", re.A)
         row.last[kind] = max(map(int, taken), default=0)
     masked = [_mask(side, ones, row, settings) for side, ones in zip(sides, found, strict=True)]
-    drop = [kind for kind in _KINDS if kind in there and getattr(settings, kind) == "drop"]
+    drop = [kind for kind in kinds if kind in there and getattr(settings, kind) == "drop"]
     counts = json.dumps(dict(sorted(row.masked.items()))) if row.masked else None
     return masked[0], masked[1], counts, drop[0] if drop else None
 
 
-def _mask(side: str | None, found: list[Found], row: _Row, settings: Private) -> str | None:
+def _mask(side: str | None, found: Sequence[Span], row: _Row, settings: Private) -> str | None:
     if side is None:
         return None
     parts, done = [], 0

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from synth.errors import RecipeError
 from synth.settings import Select
 from synth.tables.alike import Near, Rows, any_near
 
@@ -53,6 +54,9 @@ def select(rows: pl.DataFrame, settings: Select, near: Near | None) -> pl.DataFr
         `position`, `reason` (`document_cap`, `template_cap`, `quota`, `too_similar`,
         `not_selected`) and `value` (which cap, quota, similarity or budget) of each row that goes,
         in the order of `rows`.
+
+    Raises:
+        RecipeError: The shares of a column's values leave no rows.
     """
     ties = pl.Series(_shuffled(rows["row"].to_numpy(), settings.seed))
     ordered = rows.with_row_index("place").with_columns(ties.alias("tie"))
@@ -223,5 +227,11 @@ def _quota(values: pl.Series, key: str, shares: dict[str, float]) -> _Quota:
     kinds = values.unique().sort().to_list()
     codes = values.rank("dense").to_numpy().astype(np.int64) - 1
     most = [shares.get(kind, shares.get(_OTHERS, 1.0)) for kind in kinds]
+    together = sum(most)
+    if kinds and together < 1 - _ROUNDING:
+        raise RecipeError(
+            f"curate.select.quotas.{key}: the values there are have shares of {together:g} together"
+            " at most, so that no rows can have them: raise one, or give `*` a share"
+        )
     names = [f"{key}={kind}: {share:g}" for kind, share in zip(kinds, most, strict=True)]
     return _Quota(codes, np.array(most, np.float64), names)
