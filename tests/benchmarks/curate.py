@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import planted
 import polars as pl
+
+import planted  # type: ignore[import-not-found]  # lies beside this file
 
 SEED = 31
 _LEVEL = 0.7
