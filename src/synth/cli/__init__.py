@@ -122,10 +122,18 @@ def curate(
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
+    explain: Annotated[
+        str | None, typer.Option("--explain", help="Tell the story of the segment of this id.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Candidates -> curated + rejected, each with its reason, + ledger."""
-    with session_of(recipe, run, set_) as session:
+    with session_of(recipe, run, set_, writes=explain is None) as session:
+        if explain is not None:
+            from synth.stages.explain import explain as tell_of
+
+            tell([tell_of(session.run, session.recipe, explain)], session, as_json)
+            return
         from synth.stages.curate import curate as stage
 
         tell([stage(session.run, session.recipe, session.listen)], session, as_json)

@@ -34,9 +34,8 @@ def tell(outcomes: Iterable["Outcome"], session: Session, as_json: bool) -> None
         return
     for outcome in outcomes:
         session.wipe()
-        show = {"evaluate": _show_evaluation, "curate": _show_ledger}.get(
-            outcome.stage, _show_counts
-        )
+        shows = {"evaluate": _show_evaluation, "curate": _show_ledger, "explain": _show_stories}
+        show = shows.get(outcome.stage, _show_counts)
         show(outcome)
 
 
@@ -96,6 +95,24 @@ def _show_ledger(outcome: "Outcome") -> None:
     _table(title, ("bucket", "segments", "share"), rows)
     if counts.get("rejected_candidates"):
         typer.echo(f"rejected candidates: {_facts(counts['rejected_candidates'])}")
+
+
+def _show_stories(outcome: "Outcome") -> None:
+    for story in outcome.counts["samples"]:
+        facts = {key: value for key, value in story.items() if key != "rules"}
+        rows = [(name.replace("_", " "), _cell(value)) for name, value in facts.items()]
+        _table(f"Segment {outcome.counts['segment']}", ("", ""), rows)
+        rules = [
+            (r["rule"], r["value"] or "", "" if r["good"] else "FAILED", r["source"])
+            for r in story["rules"]
+        ]
+        _table("Rules", ("rule", "measured", "", "source"), rules)
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def show_pairs(run: "Run") -> None:
