@@ -26,6 +26,7 @@ from synth.stages.backtranslate import backtranslate
 from synth.stages.curate import curate
 from synth.stages.estimate import estimate
 from synth.stages.evaluate import evaluate
+from synth.stages.explain import explain
 from synth.stages.export import export
 from synth.stages.finetune import finetune
 from synth.stages.run import run_all
@@ -416,6 +417,26 @@ def test_a_no_go_stops_the_run_unless_forced(run: Run, tiny_files: Path, corpus:
     assert run.done("backtranslate") is None
     forced = [o.stage for o in run_all(run, recipe, Scripted(), corpus, force=True)]
     assert forced[-1] == "export"
+
+
+def test_a_segment_tells_its_story(run: Run, tiny_files: Path, corpus: list[str]) -> None:
+    recipe = recipe_of(tiny_files)
+    backtranslate(run, recipe, Scripted(), corpus)
+    with pytest.raises(RunError, match="synth curate"):
+        explain(run, recipe, "00")
+    curate(run, recipe)
+    strict = recipe_of(tiny_files, "curate.min_instruction_chars=400")
+    kept = pl.read_parquet(run.curated)["segment_id"][0]
+    (story,) = explain(run, recipe, kept).counts["samples"]
+    assert story["fate"] == "kept"
+    assert all(rule["good"] for rule in story["rules"])
+    (told,) = explain(run, strict, kept).counts["samples"]
+    assert [r["rule"] for r in told["rules"] if not r["good"]] == ["instruction_short"]
+    curate(run, strict)
+    assert explain(run, strict, kept).counts["samples"][0]["fate"] == "instruction_short"
+    for name in ("", "none"):
+        with pytest.raises(RunError, match="segment_id"):
+            explain(run, recipe, name)
 
 
 def test_export_is_byte_identical_and_split_by_document(
