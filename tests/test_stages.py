@@ -23,7 +23,7 @@ from synth.models.protocols import Engine, Question, Request, Score
 from synth.recipe import Recipe, load_recipe
 from synth.records import Completion, Progress
 from synth.stages.backtranslate import backtranslate
-from synth.stages.curate import curate
+from synth.stages.curate import curate, what_if
 from synth.stages.estimate import estimate
 from synth.stages.evaluate import evaluate
 from synth.stages.explain import explain
@@ -437,6 +437,15 @@ def test_a_segment_tells_its_story(run: Run, tiny_files: Path, corpus: list[str]
     for name in ("", "none"):
         with pytest.raises(RunError, match="segment_id"):
             explain(run, recipe, name)
+
+
+def test_what_if_counts_and_writes_nothing(run: Run, tiny_files: Path, corpus: list[str]) -> None:
+    backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
+    tried = {n: recipe_of(tiny_files, f"curate.min_instruction_chars={n}") for n in ("10", "400")}
+    kept = what_if(run, tried).counts["kept"]
+    assert not run.curated.exists()
+    assert kept["400"] == 0 < kept["10"]
+    assert kept["10"] == curate(run, tried["10"]).counts["buckets"]["kept"]
 
 
 def test_export_is_byte_identical_and_split_by_document(

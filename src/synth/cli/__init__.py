@@ -125,10 +125,23 @@ def curate(
     explain: Annotated[
         str | None, typer.Option("--explain", help="Tell the story of the segment of this id.")
     ] = None,
+    what_if: Annotated[
+        str | None,
+        typer.Option("--what-if", help="curate.SETTING=V1,V2,...: segments each would keep."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Candidates -> curated + rejected, each with its reason, + ledger."""
-    with session_of(recipe, run, set_, writes=explain is None) as session:
+    with session_of(recipe, run, set_, writes=explain is None and what_if is None) as session:
+        if what_if is not None:
+            from synth.recipe import load_recipe
+            from synth.stages.curate import what_if as sweep
+
+            key, _, values = what_if.partition("=")
+            tried = {value: f"{key}={value}" for value in values.split(",")}
+            recipes = {v: load_recipe(recipe, [*(set_ or ()), one]) for v, one in tried.items()}
+            tell([sweep(session.run, recipes)], session, as_json)
+            return
         if explain is not None:
             from synth.stages.explain import explain as tell_of
 

@@ -16,6 +16,7 @@ from synth.tables.curation import REJECTED, Verdicts, sorted_out
 from synth.tables.curation import curate as curate_rows
 
 STAGE = "curate"
+STAGE_WHAT_IF = "what_if"
 
 
 def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
@@ -60,6 +61,20 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
     write_json(run.ledger, ledger)
     run.commit(STAGE, fingerprint, ledger, started)
     return Outcome(STAGE, ledger)
+
+
+def what_if(run: Run, recipes: dict[str, Recipe]) -> Outcome:
+    """How many segments each of these recipes would keep; writes nothing.
+
+    Raises:
+        RunError: Without candidates.
+    """
+    run.need("backtranslate")
+    kept = {}
+    for name, recipe in recipes.items():
+        verdicts = curate_rows(CandidateRows(run, recipe.generate), recipe.curate)
+        kept[name] = verdicts.buckets()["kept"]
+    return Outcome(STAGE_WHAT_IF, {"kept": kept})
 
 
 def _write(run: Run, rows: CandidateRows, verdicts: Verdicts, listen: Listener) -> None:
