@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from synth.errors import RunError, is_full
 
@@ -63,6 +62,8 @@ class RowGroups:
     """Writes frames to a parquet file in row groups of one size, however the frames are cut."""
 
     def __init__(self, path: Path, schema: pl.Schema) -> None:
+        import pyarrow.parquet as pq  # here: reading a corpus does not need it
+
         self._held: list[pl.DataFrame] = []
         self._rows = 0
         self._empty = pl.DataFrame(schema=schema)
