@@ -138,6 +138,8 @@ def curate(
             from synth.stages.curate import what_if as sweep
 
             key, _, values = what_if.partition("=")
+            if not key.startswith("curate.") or not values:
+                raise typer.BadParameter("is curate.SETTING=V1,V2,...", param_hint="--what-if")
             tried = {value: f"{key}={value}" for value in values.split(",")}
             recipes = {v: load_recipe(recipe, [*(set_ or ()), one]) for v, one in tried.items()}
             tell([sweep(session.run, recipes)], session, as_json)

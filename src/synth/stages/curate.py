@@ -28,15 +28,11 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
     started = time.time()
     made = run.need("backtranslate")
     shards = [(path.name, path.stat().st_size) for path in run.shards()]
-    fingerprint = content_id(STAGE, 2, made.fingerprint, recipe.curate.fingerprint(), shards)
+    fingerprint = content_id(STAGE, 3, made.fingerprint, recipe.curate.fingerprint(), shards)
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and run.curated.is_file():
         return Outcome(STAGE, done.counts, skipped=True)
-    if recipe.curate.rank in ("r_ifd", "ifd") and recipe.curate.rank not in recipe.generate.scores:
-        raise RecipeError(
-            f"curate.rank is {recipe.curate.rank}, which generate.scores does not measure; add it"
-            " there, or rank by logprob"
-        )
+    _check_rank(recipe)
     rows = CandidateRows(run, recipe.generate)
     listen(Progress(STAGE, 0, rows.count, "candidate"))
     result = curate_rows(rows, recipe.curate)
@@ -68,13 +64,23 @@ def what_if(run: Run, recipes: dict[str, Recipe]) -> Outcome:
 
     Raises:
         RunError: Without candidates.
+        RecipeError: When `curate.rank` is a score that was not measured.
     """
     run.need("backtranslate")
     kept = {}
     for name, recipe in recipes.items():
+        _check_rank(recipe)
         verdicts = curate_rows(CandidateRows(run, recipe.generate), recipe.curate)
         kept[name] = verdicts.buckets()["kept"]
     return Outcome(STAGE_WHAT_IF, {"kept": kept})
+
+
+def _check_rank(recipe: Recipe) -> None:
+    if recipe.curate.rank in ("r_ifd", "ifd") and recipe.curate.rank not in recipe.generate.scores:
+        raise RecipeError(
+            f"curate.rank is {recipe.curate.rank}, which generate.scores does not measure; add it"
+            " there, or rank by logprob"
+        )
 
 
 def _write(run: Run, rows: CandidateRows, verdicts: Verdicts, listen: Listener) -> None:
