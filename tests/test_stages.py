@@ -439,6 +439,25 @@ def test_a_segment_tells_its_story(run: Run, tiny_files: Path, corpus: list[str]
             explain(run, recipe, name)
 
 
+def test_a_shard_cut_short_is_named_and_made_again(
+    run: Run, tiny_files: Path, corpus: list[str]
+) -> None:
+    recipe = recipe_of(tiny_files)
+    backtranslate(run, recipe, Scripted(), corpus)
+    before = curate(run, recipe).counts["buckets"]
+    shard = run.shards()[0]
+    shard.write_bytes(shard.read_bytes()[:500])
+    stricter = recipe_of(tiny_files, "curate.max_instruction_chars=499")
+    with pytest.raises(RunError, match=rf"{shard.name}: cannot be read .*; delete it"):
+        curate(run, stricter)
+    assert pl.read_parquet(run.curated).height == before["kept"]
+    shard.unlink()
+    with pytest.raises(RunError, match="3 requests have no answer"):
+        curate(run, stricter)
+    backtranslate(run, recipe, Scripted(), corpus)
+    assert curate(run, recipe).counts["buckets"] == before
+
+
 def test_what_if_counts_and_writes_nothing(run: Run, tiny_files: Path, corpus: list[str]) -> None:
     backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
     tried = {n: recipe_of(tiny_files, f"curate.min_instruction_chars={n}") for n in ("10", "400")}

@@ -50,7 +50,7 @@ def backtranslate(
     )  # fmt: skip
     done = run.done(STAGE)
     whole = done and done.fingerprint == fingerprint and run.segments.is_file()
-    if done and whole and not done.counts["engine_errors"]:
+    if done and whole and not (done.counts["engine_errors"] or unanswered(run, recipe.generate)):
         return Outcome(STAGE, done.counts, skipped=True)
     listen(Progress(STAGE, note="reading the corpus"))
     run.forget(STAGE)

@@ -8,7 +8,7 @@ import polars as pl
 from synth.errors import RecipeError, RunError
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Progress, content_id, silent
-from synth.store.candidates import CandidateRows
+from synth.store.candidates import CandidateRows, unanswered
 from synth.store.files import write_json, writing_parquet
 from synth.store.run import Run
 from synth.tables.candidate import CANDIDATE
@@ -33,6 +33,12 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
     if done and done.fingerprint == fingerprint and run.curated.is_file():
         return Outcome(STAGE, done.counts, skipped=True)
     _check_rank(recipe)
+    lost = unanswered(run, recipe.generate)
+    if lost:
+        raise RunError(
+            f"{run.candidates}: {lost} requests have no answer by the recipe's settings; run"
+            " `synth backtranslate` again"
+        )
     rows = CandidateRows(run, recipe.generate)
     listen(Progress(STAGE, 0, rows.count, "candidate"))
     result = curate_rows(rows, recipe.curate)

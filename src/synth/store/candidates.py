@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synth.errors import RunError
 from synth.records import BadLine, Completion, Segment
 from synth.settings import Generate
 from synth.store.files import whole, write_parquet
@@ -202,7 +204,8 @@ def finished(run: Run, settings: Generate) -> IdSet:
     shards = run.shards()
     if not shards:
         return IdSet()
-    done = pl.scan_parquet(shards).filter(usable(settings)).select("request").collect()
+    with _readable(run):
+        done = pl.scan_parquet(shards).filter(usable(settings)).select("request").collect()
     return IdSet(done["request"].to_numpy())
 
 
@@ -216,14 +219,43 @@ def candidates(run: Run, settings: Generate) -> pl.LazyFrame:
     return asked.join(_answers(run, settings), on="request", how="left", maintain_order="left")
 
 
+@contextmanager
+def _readable(run: Run) -> Iterator[None]:
+    """Names the file that cannot be read.
+
+    Raises:
+        RunError: For such a file.
+    """
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(
+            f"{_broken(run)}: cannot be read ({reason:.120}); delete it, and `synth backtranslate`"
+            " makes again what it held"
+        ) from error
+
+
+def _broken(run: Run) -> Path:
+    """The first file of candidates that is cut short, or their folder."""
+    for path in (run.segments, *run.shards()):
+        try:
+            pq.read_metadata(path)
+        except (pa.ArrowInvalid, OSError):
+            return path
+    return run.candidates
+
+
 class CandidateRows:
     """The candidates of a run, read block by block as often as wanted."""
 
     def __init__(self, run: Run, settings: Generate) -> None:
+        self._run = run
         self._segments = pl.scan_parquet(run.segments)
-        self._whole = candidates(run, settings)
         made = self._segments.select(pl.col("requests").list.len().clip(lower_bound=1).sum())
-        self.count = int(made.collect(engine="streaming").item())
+        with _readable(run):
+            self._whole = candidates(run, settings)
+            self.count = int(made.collect(engine="streaming").item())
 
     def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
         """These columns of all candidates, in the corpus's order."""
@@ -236,14 +268,16 @@ class CandidateRows:
             if of_segments
             else self._whole
         )
-        yield from rows.select(columns).collect_batches(chunk_size=_BLOCK, maintain_order=True)
+        with _readable(self._run):
+            yield from rows.select(columns).collect_batches(chunk_size=_BLOCK, maintain_order=True)
 
 
 def unanswered(run: Run, settings: Generate) -> int:
     """How many requests of the present segments nobody answered, not even with an error."""
     asked = pl.scan_parquet(run.segments).select(pl.col("requests").explode().alias("request"))
-    lost = asked.drop_nulls().join(_answers(run, settings), on="request", how="anti")
-    return int(lost.select(pl.len()).collect(engine="streaming").item())
+    with _readable(run):
+        lost = asked.drop_nulls().join(_answers(run, settings), on="request", how="anti")
+        return int(lost.select(pl.len()).collect(engine="streaming").item())
 
 
 def _answers(run: Run, settings: Generate) -> pl.LazyFrame:
