@@ -170,7 +170,7 @@ def test_a_run_cut_off_goes_on_where_it_was(
         backtranslate(run, recipe, Scripted(5, error), corpus)
     assert run.done("backtranslate") is None
     with pytest.raises(RunError, match="run it first"):
-        curate(run, recipe)
+        curate(run, recipe, LocalModels())
     again = Scripted()
     outcome = backtranslate(run, recipe, again, corpus)
     kept = 3 if error is MemoryError else 4  # what a shard lacks is kept where that can be done
@@ -239,13 +239,13 @@ def test_an_engine_error_has_its_bucket_and_is_tried_again(
     recipe = recipe_of(tiny_files)
     counts = backtranslate(run, recipe, Failing(), corpus).counts
     assert (counts["engine_errors"], counts["first_error"]) == (1, "400: no")
-    assert curate(run, recipe).counts["buckets"] == {"kept": 7, "engine_error": 1}
+    assert curate(run, recipe, LocalModels()).counts["buckets"] == {"kept": 7, "engine_error": 1}
     rejected = pl.read_parquet(run.rejected)
     assert rejected["value"].to_list() == ["400: no"]
     again = Scripted()
     outcome = backtranslate(run, recipe, again, corpus)
     assert (again.asked, outcome.counts["engine_errors"]) == (1, 0)
-    assert curate(run, recipe).counts["buckets"] == {"kept": 8}
+    assert curate(run, recipe, LocalModels()).counts["buckets"] == {"kept": 8}
 
 
 def test_samples_are_drawn_apart_and_the_best_is_kept(
@@ -267,7 +267,7 @@ def test_samples_are_drawn_apart_and_the_best_is_kept(
     assert found["instruction"].n_unique() > 8
     assert (found["r_ifd"] > 0).all()
     assert (found["ifd"] > 0).all()
-    ledger = curate(run, recipe).counts
+    ledger = curate(run, recipe, LocalModels()).counts
     assert sum(ledger["buckets"].values()) == 8
     assert sum(ledger["rejected_candidates"].values()) + ledger["buckets"]["kept"] == 24
 
@@ -279,7 +279,7 @@ def test_scores_are_ratios_of_mean_losses(run: Run, tiny_files: Path, corpus: li
     assert set(found["r_ifd"]) == {0.5 / 0.5}
     assert set(found["ifd"]) == {2.0 / 2.0}
     with pytest.raises(RecipeError, match=r"which generate\.scores does not measure"):
-        curate(run, recipe_of(tiny_files, "curate.rank=ifd"))
+        curate(run, recipe_of(tiny_files, "curate.rank=ifd"), LocalModels())
 
 
 def test_segments_of_too_many_tokens_are_left_out(
@@ -288,7 +288,10 @@ def test_segments_of_too_many_tokens_are_left_out(
     recipe = recipe_of(tiny_files, "corpus.max_tokens=10")
     counts = backtranslate(run, recipe, Scripted(), corpus).counts
     assert counts["skipped"] == {"too_long": 8}
-    assert curate(run, recipe).counts["buckets"] == {"kept": 0, "segment_too_long": 8}
+    assert curate(run, recipe, LocalModels()).counts["buckets"] == {
+        "kept": 0,
+        "segment_too_long": 8,
+    }
 
 
 def test_an_engine_that_leaves_requests_is_an_error(
@@ -332,7 +335,7 @@ def test_a_grown_corpus_reuses_what_was_generated(
     assert rows(run, recipe)[0][1] == "n"
     shrunk = backtranslate(run, recipe, Scripted(die_at=1), [str(more)])
     assert shrunk.counts["segments"] == 1
-    assert sum(curate(run, recipe).counts["buckets"].values()) == 1
+    assert sum(curate(run, recipe, LocalModels()).counts["buckets"].values()) == 1
 
 
 def test_metadata_is_that_of_the_corpus_as_it_is_now(
@@ -424,7 +427,7 @@ def test_a_segment_tells_its_story(run: Run, tiny_files: Path, corpus: list[str]
     backtranslate(run, recipe, Scripted(), corpus)
     with pytest.raises(RunError, match="synth curate"):
         explain(run, recipe, "00")
-    curate(run, recipe)
+    curate(run, recipe, LocalModels())
     strict = recipe_of(tiny_files, "curate.min_instruction_chars=400")
     kept = pl.read_parquet(run.curated)["segment_id"][0]
     (story,) = explain(run, recipe, kept).counts["samples"]
@@ -432,7 +435,7 @@ def test_a_segment_tells_its_story(run: Run, tiny_files: Path, corpus: list[str]
     assert all(rule["good"] for rule in story["rules"])
     (told,) = explain(run, strict, kept).counts["samples"]
     assert [r["rule"] for r in told["rules"] if not r["good"]] == ["instruction_short"]
-    curate(run, strict)
+    curate(run, strict, LocalModels())
     assert explain(run, strict, kept).counts["samples"][0]["fate"] == "instruction_short"
     for name in ("", "none"):
         with pytest.raises(RunError, match="segment_id"):
@@ -444,27 +447,27 @@ def test_a_shard_cut_short_is_named_and_made_again(
 ) -> None:
     recipe = recipe_of(tiny_files)
     backtranslate(run, recipe, Scripted(), corpus)
-    before = curate(run, recipe).counts["buckets"]
+    before = curate(run, recipe, LocalModels()).counts["buckets"]
     shard = run.shards()[0]
     shard.write_bytes(shard.read_bytes()[:500])
     stricter = recipe_of(tiny_files, "curate.max_instruction_chars=499")
     with pytest.raises(RunError, match=rf"{shard.name}: cannot be read .*; delete it"):
-        curate(run, stricter)
+        curate(run, stricter, LocalModels())
     assert pl.read_parquet(run.curated).height == before["kept"]
     shard.unlink()
     with pytest.raises(RunError, match="3 requests have no answer"):
-        curate(run, stricter)
+        curate(run, stricter, LocalModels())
     backtranslate(run, recipe, Scripted(), corpus)
-    assert curate(run, recipe).counts["buckets"] == before
+    assert curate(run, recipe, LocalModels()).counts["buckets"] == before
 
 
 def test_what_if_counts_and_writes_nothing(run: Run, tiny_files: Path, corpus: list[str]) -> None:
     backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
     tried = {n: recipe_of(tiny_files, f"curate.min_instruction_chars={n}") for n in ("10", "400")}
-    kept = what_if(run, tried).counts["kept"]
+    kept = what_if(run, tried, LocalModels()).counts["kept"]
     assert not run.curated.exists()
     assert kept["400"] == 0 < kept["10"]
-    assert kept["10"] == curate(run, tried["10"]).counts["buckets"]["kept"]
+    assert kept["10"] == curate(run, tried["10"], LocalModels()).counts["buckets"]["kept"]
 
 
 def test_export_is_byte_identical_and_split_by_document(
@@ -472,7 +475,7 @@ def test_export_is_byte_identical_and_split_by_document(
 ) -> None:
     recipe = recipe_of(tiny_files, "export.test_share=0.25")
     backtranslate(run, recipe, Scripted(), corpus)
-    curate(run, recipe)
+    curate(run, recipe, LocalModels())
     for name in ("one", "two"):
         export(run, recipe, tmp_path / name)
     files = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
@@ -494,7 +497,7 @@ def test_export_does_not_replace_what_is_not_its_own(
 ) -> None:
     recipe = recipe_of(tiny_files)
     backtranslate(run, recipe, Scripted(), corpus)
-    curate(run, recipe)
+    curate(run, recipe, LocalModels())
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.txt").write_text("years of work", encoding="utf-8")
     with pytest.raises(InputError, match="is no dataset of synth"):

@@ -111,5 +111,5 @@ def test_a_corpus_goes_through_a_server(served: tuple[Run, Recipe], tmp_path: Pa
     counts = backtranslate(run, recipe, LocalModels(), corpus).counts
     assert counts["candidates"] > 20
     assert counts["engine_errors"] == 0
-    ledger = curate(run, recipe).counts
+    ledger = curate(run, recipe, LocalModels()).counts
     assert sum(ledger["buckets"].values()) == counts["segments"]

@@ -142,7 +142,7 @@ def curate(
                 raise typer.BadParameter("is curate.SETTING=V1,V2,...", param_hint="--what-if")
             tried = {value: f"{key}={value}" for value in values.split(",")}
             recipes = {v: load_recipe(recipe, [*(set_ or ()), one]) for v, one in tried.items()}
-            tell([sweep(session.run, recipes)], session, as_json)
+            tell([sweep(session.run, recipes, local_models())], session, as_json)
             return
         if explain is not None:
             from synth.stages.explain import explain as tell_of
@@ -151,7 +151,7 @@ def curate(
             return
         from synth.stages.curate import curate as stage
 
-        tell([stage(session.run, session.recipe, session.listen)], session, as_json)
+        tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
 
 
 @app.command()
@@ -167,7 +167,7 @@ def export(
         from synth.stages.curate import curate as sort
         from synth.stages.export import export as stage
 
-        outcomes = [sort(session.run, session.recipe, session.listen)]
+        outcomes = [sort(session.run, session.recipe, local_models(), session.listen)]
         outcomes.append(stage(session.run, session.recipe, to, session.listen))
         tell(outcomes, session, as_json)
 

@@ -95,6 +95,22 @@ def _show_ledger(outcome: "Outcome") -> None:
     _table(title, ("bucket", "segments", "share"), rows)
     if counts.get("rejected_candidates"):
         typer.echo(f"rejected candidates: {_facts(counts['rejected_candidates'])}")
+    _show_leaks(counts)
+
+
+def _show_leaks(counts: dict[str, Any]) -> None:
+    """What was found of benchmarks and of private data; which benchmarks could not be had."""
+    checked = counts["contamination"]
+    if checked["questions"]:
+        typer.echo(
+            f"contamination: {checked['questions']} benchmark questions looked for;"
+            f" {checked['spared']} candidates with no more than stock wording were spared"
+        )
+    for name, why in checked["missing"].items():
+        typer.echo(safe(f"contamination: NOT CHECKED against {name}: {why}"))
+    masked = {name: kinds for name, kinds in counts["masked"].items() if kinds}
+    if masked:
+        typer.echo(f"masked private data: {_facts(masked)}")
 
 
 def _show_stories(outcome: "Outcome") -> None:

@@ -17,10 +17,9 @@ from transformers import AutoModel, AutoTokenizer
 
 from synth.errors import ModelError
 from synth.models.loading import device
-from synth.models.naming import named, source
+from synth.models.naming import embedder_folder, named
 from synth.models.protocols import Embedder, Vectors
 
-_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # so no pickle is ever loaded
 _BLOCK = 4096  # texts whose tokens are held at a time
 _BATCH = 16_384  # tokens of a batch, padding included
 _POOLING = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
@@ -35,7 +34,7 @@ def load_embedder(name: str) -> Embedder:
     Raises:
         ModelError: When it cannot be loaded, or does with its layers what synth does not.
     """
-    folder = _folder(name)
+    folder = embedder_folder(name)
     modules = _json(folder / "modules.json") or [{"type": "Transformer", "path": ""}]
     kinds = [str(module["type"]).rpartition(".")[2] for module in modules]
     if "StaticEmbedding" in kinds or _json(folder / "config.json").get("model_type") == "model2vec":
@@ -44,7 +43,7 @@ def load_embedder(name: str) -> Embedder:
     if strange or kinds[0] != "Transformer":
         raise ModelError(
             f"{name}: has a {(strange or kinds)[0]} module, which synth cannot run; choose another"
-            " model in curate.duplicates.embedder"
+            " model in curate.embedder"
         )
     paths = dict(zip(kinds, (folder / str(module["path"]) for module in modules), strict=True))
     return _Encoder(name, paths["Transformer"], _pooling(name, paths.get("Pooling")))
@@ -117,7 +116,7 @@ class _StaticEmbedder:
         if importlib.util.find_spec("model2vec") is None:
             raise ModelError(
                 f"{name}: has static vectors, but model2vec is not installed; install"
-                " synth[semantic], or name an encoder in curate.duplicates.embedder"
+                " synth[semantic], or name an encoder in curate.embedder"
             )
         from model2vec import StaticModel
 
@@ -136,16 +135,6 @@ class _StaticEmbedder:
         return unit
 
 
-def _folder(name: str) -> Path:
-    """The model's folder; that of a Hub model in the cache."""
-    folder = Path(source(name))
-    if folder.is_dir():
-        return folder
-    from huggingface_hub import snapshot_download
-
-    return Path(named(name, snapshot_download, name, allow_patterns=_FILES))
-
-
 def _json(path: Path) -> Any:  # noqa: ANN401
     """What a JSON file holds; nothing when there is none."""
     if not path.is_file():
@@ -162,7 +151,7 @@ def _pooling(name: str, folder: Path | None) -> str:
     if wanted not in (["mean"], ["cls"]):
         raise ModelError(
             f"{name}: pools its tokens by {', '.join(map(str, wanted))}, and synth by mean or cls"
-            " only; choose another model in curate.duplicates.embedder"
+            " only; choose another model in curate.embedder"
         )
     return str(wanted[0])
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from synth.models.naming import base_identity
+from synth.models.naming import base_identity, embedder_identity
 from synth.models.protocols import Embedder, Engine, Judge, Merge, Training, TrainingPlan
 from synth.prompt import Example
 from synth.recipe import Recipe
@@ -80,6 +80,10 @@ class LocalModels:
         from synth.models.embedding import load_embedder
 
         return load_embedder(name)
+
+    def embedder_identity(self, name: str) -> str:
+        """Which embedding model that is."""
+        return embedder_identity(name)
 
 
 def _with_transformers(recipe: Recipe, weights: Path, settings: Generate, *, fold: bool) -> Judge:

@@ -9,6 +9,7 @@ from synth.records import content_id
 from synth.settings import Model
 
 _EDGE = 1 << 16  # bytes read at each end of a weight file
+_EMBEDDER_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # so no pickle is ever loaded
 
 
 def source(name: str) -> str:
@@ -55,6 +56,31 @@ def base_identity(model: Model) -> str:
                 file.seek(max(0, size - _EDGE))
                 parts += [path.name, size, start.hex(), file.read().hex()]
     return content_id(*parts)
+
+
+def embedder_folder(name: str) -> Path:
+    """The folder of an embedding model; that of a Hub model in the cache.
+
+    Raises:
+        ModelError: When a Hub one cannot be had.
+    """
+    folder = Path(source(name))
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+
+    return Path(named(name, snapshot_download, name, allow_patterns=_EMBEDDER_FILES))
+
+
+def embedder_identity(name: str) -> str:
+    """Content hash of a local embedding model; id and commit of a Hub one.
+
+    Raises:
+        ModelError: When a Hub one cannot be had.
+    """
+    if Path(source(name)).is_dir():
+        return base_identity(Model(base=name))
+    return f"{name}@{embedder_folder(name).name}"  # its folder in the cache has the commit's name
 
 
 def named(name: str, load: Any, *args: object, **kwargs: object) -> Any:  # noqa: ANN401

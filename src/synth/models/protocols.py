@@ -184,3 +184,6 @@ class Models(Protocol):
 
     def embedder(self, name: str) -> Embedder:
         """The embedding model of that folder or Hub id."""
+
+    def embedder_identity(self, name: str) -> str:
+        """Which embedding model that is: content hash of a local one, id and commit of a Hub's."""

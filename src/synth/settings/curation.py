@@ -29,6 +29,8 @@ class Duplicates(Section):
     """Sides that are compared, in this order; `both` compares the two as one text."""
     near: float | None = Field(0.7, ge=0.5, le=1)
     """Jaccard similarity of 5-word shingles from which two sides are the same; None: exact ones."""
+    semantic: float | None = Field(None, gt=0, le=1)
+    """Cosine of their embeddings from which two sides are the same; None: not compared."""
     keep: Literal["best", "first", "longest"] = "best"
     """Which of a cluster stays: the best by `curate.rank`, the first, or that of longest text."""
 
@@ -119,6 +121,12 @@ class Select(Section):
     seed: int = 17
     """Decides between rows of equal score."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether anything is left out at all."""
+        caps = (self.rows, self.diversity, self.per_document, self.per_template)
+        return bool(self.quotas) or any(cap is not None for cap in caps)
+
 
 class Curate(Section):
     """Thresholds of the rules; a row that fails one goes to `rejected/` with the rule's name."""
@@ -176,5 +184,25 @@ class Curate(Section):
     """Lowest and highest IFD; 1 and more: the instruction does not help to predict the text."""
     rules: list[OwnRule] = Field(default_factory=list)
     """Rules of the recipe's own, after those of synth."""
+    contamination: Contamination = Contamination()
+    """Which rows hold questions of benchmarks."""
+    private: Private = Private()
+    """What becomes of private data."""
     duplicates: Duplicates = Duplicates()
     """Which rows say the same as one that stays."""
+    select: Select = Select()
+    """Which of the good rows are taken."""
+    embedder: str | None = None
+    """Embedding model of `duplicates.semantic` and `select.over`: a Hub id or folder."""
+
+    @model_validator(mode="after")
+    def _embeds(self) -> Self:
+        if self.embedder is None and self.embeds:
+            raise ValueError("comparing embeddings needs a model; name one in curate.embedder")
+        return self
+
+    @property
+    def embeds(self) -> bool:
+        """Whether anything is compared by embeddings."""
+        over = self.select.over == "embeddings" and self.select.diversity is not None
+        return over or self.duplicates.semantic is not None

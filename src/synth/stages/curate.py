@@ -1,36 +1,49 @@
 """Candidates -> curated + rejected + ledger."""
 
 import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
 
 from synth.errors import RecipeError, RunError
-from synth.recipe import Recipe
+from synth.models.protocols import Models
+from synth.recipe import Recipe, resolve_path
 from synth.records import Listener, Outcome, Progress, content_id, silent
+from synth.store.benchmarks import Benchmarks, read_benchmarks
 from synth.store.candidates import CandidateRows, unanswered
-from synth.store.files import write_json, writing_parquet
-from synth.store.run import Run
-from synth.tables.candidate import CANDIDATE
-from synth.tables.curation import REJECTED, Verdicts, sorted_out
+from synth.store.files import file_hash, write_json, writing_parquet
+from synth.store.run import Done, Run
+from synth.tables.curation import Verdicts
 from synth.tables.curation import curate as curate_rows
+from synth.tables.looking import Tools
+from synth.tables.sorting import CURATED, REJECTED, Sorted, masked_values, sorted_out
+from synth.text.private import SUSPECT, find
 
 STAGE = "curate"
 STAGE_WHAT_IF = "what_if"
 
 
-def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
+def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -> Outcome:
     """Sorts the run's candidates into kept and rejected, unless that is done and unchanged.
 
     Raises:
         RunError: Without candidates.
+        InputError: For a benchmark that cannot be used.
+        RecipeError: For a rule or a quota that cannot be used.
+        ModelError: For an embedder that cannot be loaded.
     """
     started = time.time()
     made = run.need("backtranslate")
-    shards = [(path.name, path.stat().st_size) for path in run.shards()]
-    fingerprint = content_id(STAGE, 3, made.fingerprint, recipe.curate.fingerprint(), shards)
+    fingerprint = content_id(STAGE, 4, made.fingerprint, *_depends(run, recipe, models))
     done = run.done(STAGE)
-    if done and done.fingerprint == fingerprint and run.curated.is_file():
+    if (
+        done
+        and done.fingerprint == fingerprint
+        and run.curated.is_file()
+        and not _reach(recipe, done)
+    ):
         return Outcome(STAGE, done.counts, skipped=True)
     _check_rank(recipe)
     lost = unanswered(run, recipe.generate)
@@ -39,19 +52,13 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
             f"{run.candidates}: {lost} requests have no answer by the recipe's settings; run"
             " `synth backtranslate` again"
         )
+    listen(Progress(STAGE, note="reading benchmarks"))
+    benchmarks = read_benchmarks(recipe.curate.contamination)
+    tools = _tools(recipe, models, benchmarks)
     rows = CandidateRows(run, recipe.generate)
     listen(Progress(STAGE, 0, rows.count, "candidate"))
-    result = curate_rows(rows, recipe.curate)
-    ledger: dict[str, Any] = {
-        "documents": made.counts["documents"],
-        "bad_lines": made.counts["bad_lines"],
-        "repeated_documents": made.counts["repeated_documents"],
-        "empty_documents": made.counts["empty_documents"],
-        "segments": made.counts["segments"],
-        "buckets": result.buckets(),
-    }
-    if recipe.generate.samples > 1:
-        ledger["rejected_candidates"] = result.rejections()
+    result = curate_rows(rows, recipe.curate, tools)
+    ledger = _ledger(recipe, made.counts, result, benchmarks)
     counted = sum(ledger["buckets"].values())
     if counted != made.counts["segments"]:
         raise RunError(
@@ -59,24 +66,64 @@ def curate(run: Run, recipe: Recipe, listen: Listener = silent) -> Outcome:
             " run `synth backtranslate` again"
         )
     run.forget(STAGE)
-    _write(run, rows, result, listen)
+    sorting = sorted_out(rows, result, recipe.curate.private, tools)
+    ledger["masked"] = _write(run, sorting, rows.count, listen)
     write_json(run.ledger, ledger)
     run.commit(STAGE, fingerprint, ledger, started)
     return Outcome(STAGE, ledger)
 
 
-def what_if(run: Run, recipes: dict[str, Recipe]) -> Outcome:
+def _depends(run: Run, recipe: Recipe, models: Models) -> list[object]:
+    """What the result depends on beside the generations."""
+    files = [one.path for one in recipe.curate.contamination.benchmarks if one.path is not None]
+    embedder = recipe.curate.embedder
+    return [
+        recipe.curate.fingerprint(),
+        [(path.name, path.stat().st_size) for path in run.shards()],
+        [file_hash(path) for path in map(resolve_path, files) if path.is_file()],
+        models.embedder_identity(embedder) if embedder and recipe.curate.embeds else None,
+    ]
+
+
+def _reach(recipe: Recipe, done: Done) -> bool:
+    """Whether a benchmark that was out of reach can be had now."""
+    missing = done.counts["contamination"]["missing"]
+    return bool(missing) and read_benchmarks(recipe.curate.contamination).missing != missing
+
+
+def _tools(recipe: Recipe, models: Models, benchmarks: Benchmarks) -> Tools:
+    embedder = recipe.curate.embedder
+    embed = models.embedder(embedder).embed if embedder and recipe.curate.embeds else None
+    return Tools(find, SUSPECT, benchmarks.questions, embed, recipe.prompt.task)
+
+
+def _ledger(
+    recipe: Recipe, made: Mapping[str, Any], result: Verdicts, benchmarks: Benchmarks
+) -> dict[str, Any]:
+    read = ("documents", "bad_lines", "repeated_documents", "empty_documents", "segments")
+    ledger = {key: made[key] for key in read} | {"buckets": result.buckets()}
+    if recipe.generate.samples > 1:
+        ledger["rejected_candidates"] = result.rejections()
+    ledger["contamination"] = {
+        "questions": benchmarks.questions.height,
+        "spared": result.spared,
+        "missing": benchmarks.missing,
+    }
+    return ledger
+
+
+def what_if(run: Run, recipes: dict[str, Recipe], models: Models) -> Outcome:
     """How many segments each of these recipes would keep; writes nothing.
 
     Raises:
-        RunError: Without candidates.
-        RecipeError: When `curate.rank` is a score that was not measured.
+        SynthError: As `curate` does.
     """
     run.need("backtranslate")
     kept = {}
     for name, recipe in recipes.items():
         _check_rank(recipe)
-        verdicts = curate_rows(CandidateRows(run, recipe.generate), recipe.curate)
+        tools = _tools(recipe, models, read_benchmarks(recipe.curate.contamination))
+        verdicts = curate_rows(CandidateRows(run, recipe.generate), recipe.curate, tools)
         kept[name] = verdicts.buckets()["kept"]
     return Outcome(STAGE_WHAT_IF, {"kept": kept})
 
@@ -89,17 +136,26 @@ def _check_rank(recipe: Recipe) -> None:
         )
 
 
-def _write(run: Run, rows: CandidateRows, verdicts: Verdicts, listen: Listener) -> None:
-    """Writes the rows that stay and those that go, each file whole."""
+def _write(
+    run: Run, sorting: Iterable[Sorted], count: int, listen: Listener
+) -> dict[str, dict[str, int]]:
+    """Writes the rows that stay and those that go, each file whole.
+
+    Returns:
+        File -> kind of private data -> how many values were masked.
+    """
+    written, masked = 0, {"curated": Counter[str](), "rejected": Counter[str]()}
     with (
-        writing_parquet(run.curated, pl.Schema(CANDIDATE)) as curated,
+        writing_parquet(run.curated, pl.Schema(CURATED)) as curated,
         writing_parquet(run.rejected, pl.Schema(REJECTED)) as rejected,
     ):
-        written = 0
-        for kept, gone in sorted_out(rows, verdicts):
-            curated.add(kept)
-            rejected.add(gone)
-            written += kept.height + gone.height
-            listen(Progress(STAGE, written, rows.count, "candidate"))
-    if written != rows.count:
+        for part in sorting:
+            curated.add(part.kept)
+            rejected.add(part.gone)
+            masked["curated"] += masked_values(part.kept)
+            masked["rejected"] += masked_values(part.gone)
+            written += part.kept.height + part.gone.height
+            listen(Progress(STAGE, written, count, "candidate"))
+    if written != count:
         raise RunError(f"{run.candidates}: changed while it was read; curate again")
+    return {name: dict(sorted(counts.items())) for name, counts in masked.items()}

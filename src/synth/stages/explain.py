@@ -15,7 +15,7 @@ from synth.tables.measures import measure
 from synth.tables.rules import rules
 
 STAGE = "explain"
-_WHY = ("reason", "value", "collided_with", "evidence", "rank")
+_WHY = ("reason", "value", "collided_with", "evidence", "rank", "masked")
 
 
 def explain(run: Run, recipe: Recipe, name: str) -> Outcome:
@@ -41,8 +41,9 @@ def explain(run: Run, recipe: Recipe, name: str) -> Outcome:
             f"{run.candidates}: {some or 'no segment of this run'} ({name!r});"
             " give the segment_id of a row in curated/ or rejected/"
         )
-    gone = pl.scan_parquet(run.rejected).filter(is_it).select("sample", *_WHY).collect()
-    rows = rows.join(gone, on="sample", how="left", maintain_order="left")
+    sorted_rows = [pl.scan_parquet(path).filter(is_it) for path in (run.rejected, run.curated)]
+    fates = pl.concat(sorted_rows, how="diagonal").select("sample", *_WHY).collect()
+    rows = rows.join(fates, on="sample", how="left", maintain_order="left")
     collided = rows["collided_with"].drop_nulls().unique().to_list()
     other = pl.scan_parquet(run.curated).filter(pl.col("segment_id").is_in(collided))
     others = {row["segment_id"]: row for row in other.collect().to_dicts()}
@@ -66,6 +67,7 @@ def _story(row: pl.DataFrame, others: dict[str, dict[str, Any]], recipe: Recipe)
         "collided_with": facts["collided_with"],
         "other": {key: other[key] for key in ("instruction", "text")} if other else None,
         "evidence": json.loads(facts["evidence"] or "null"),
+        "masked": json.loads(facts["masked"] or "null"),
         "scores": {
             key: facts[key] for key in ("finish", "tokens", "logprob", "r_ifd", "ifd", "rank")
         },
@@ -79,7 +81,7 @@ def _rules(row: pl.DataFrame, recipe: Recipe) -> list[dict[str, Any]]:
     """Every rule, what it measured, and whether it is content."""
     measured = measure(row, recipe.curate, compiled=False)
     told = []
-    for rule in rules(recipe.curate):
+    for rule in rules(recipe.curate, recipe.prompt.task):
         judged = measured.with_columns(rule.value.alias("value"))
         good = judged.select(rule.good.fill_null(value=False)).item()
         value = judged.select(pl.col("value").cast(pl.String)).item()

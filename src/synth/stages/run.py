@@ -42,5 +42,5 @@ def run_all(
             " be wasted; improve pairs or training, change evaluate.* in the recipe, or --force"
         )
     yield backtranslate(run, recipe, models, corpus, listen, strict=strict)
-    yield curate(run, recipe, listen)
+    yield curate(run, recipe, models, listen)
     yield export(run, recipe, run.dataset, listen)

@@ -1,5 +1,8 @@
 """What a candidate is: a segment, its instruction, its scores, and where they came from."""
 
+from collections.abc import Iterator
+from typing import Protocol
+
 import polars as pl
 
 CANDIDATE = {
@@ -25,3 +28,14 @@ CANDIDATE = {
 }
 """Columns of a candidate; `metadata` and `provenance` are JSON objects; a segment that was skipped
 is one row that lacks what is generated."""
+
+
+class Candidates(Protocol):
+    """Rows of `CANDIDATE` that can be read again and again, in the same order."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """These columns of all rows, block by block."""

@@ -1,6 +1,6 @@
 """Texts -> which of them say the same as one that stays: word for word, or nearly."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import polars as pl
 
 from synth.tables.ahead import ahead
 from synth.tables.kernels import COMPILE_FROM
-from synth.tables.near import Rows, near_duplicates, suspects
+from synth.tables.near import Rows, near_duplicates, neighbours, suspects
 from synth.tables.sketches import (
     SLOTS,
     ShingleSets,
@@ -24,24 +24,127 @@ Texts = Callable[[], Iterator[pl.Series]]
 """Gives the same texts again and again, block by block."""
 
 
-SAME = 2.0
-"""The similarity of texts of the same words."""
-
-
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Rows that go (`rows`), the rows that stay instead, and how similar the two are."""
+    """Rows that go (`rows`), the rows that stay instead, and how similar the two are (1: equal)."""
 
     rows: Rows
     others: Rows
     similarity: npt.NDArray[np.float32]
 
+    def where(self, these: npt.NDArray[np.bool_]) -> "Repeats":
+        """Some of them."""
+        return Repeats(self.rows[these], self.others[these], self.similarity[these])
+
+
+Check = Callable[[Rows, Rows], Repeats]
+"""Of rows that stay and others, best first: those others that say the same as one that stays, or
+as a better one of the others that does not go itself."""
+
+
+class Side:
+    """One side of all candidates, read once: what is remembered are hashes, not texts."""
+
+    def __init__(self, texts: Texts, count: int, asked: Rows, near: float | None) -> None:
+        """Reads the texts.
+
+        Args:
+            texts: All texts, `count` of them.
+            count: How many there are.
+            asked: Those that will be compared.
+            near: Jaccard similarity of 5-word shingles from which a row goes; None: not compared.
+        """
+        self._texts, self._count, self._near = texts, count, near
+        self._compiled = count >= COMPILE_FROM
+        self._prints = np.zeros(count, np.uint64)
+        self._slots = np.zeros((count if near else 0, SLOTS), np.uint8)
+        chosen = np.zeros(count, bool)
+        chosen[asked] = True
+        for rows, some_prints, some_slots in ahead(self._look, _blocks(texts, chosen)):
+            self._prints[rows] = some_prints
+            if some_slots is not None:
+                self._slots[rows] = some_slots
+
+    def _look(self, block: tuple[Rows, pl.Series]) -> tuple[Rows, Hashes, Signatures | None]:
+        rows, found = block[0], words(block[1], compiled=self._compiled)
+        slots = signatures(found, compiled=self._compiled) if self._near else None
+        return rows, fingerprints(found), slots
+
+    @property
+    def slots(self) -> Signatures:
+        """(count, slots): the signatures of the rows asked for."""
+        return self._slots
+
+    def same(self, kept: Rows, left: Rows) -> Repeats:
+        """A `Check`: equal are texts that differ in case, spacing and punctuation alone.
+
+        A text without words is equal to none.
+        """
+        order = np.concatenate([kept, left])
+        first = _same(self._prints[order])
+        first[: kept.size] = -1
+        gone = np.flatnonzero(first >= 0)
+        return Repeats(order[gone], order[first[gone]], np.ones(gone.size, np.float32))
+
+    def near(self, kept: Rows, left: Rows) -> Repeats:
+        """A `Check`: near are texts that share that share of their shingles."""
+        if self._near is None:
+            return Repeats(left[:0], left[:0], np.empty(0, np.float32))
+        left = left[self._prints[left] != 0]
+        kept = neighbours(self._slots, kept, left, self._near)
+        found, similarity = near_duplicates(
+            self._slots,
+            np.concatenate([kept, left]),
+            self._near,
+            lambda rows: _sets(self._texts, self._count, rows, self._compiled),
+            compiled=self._compiled,
+        )
+        found, similarity = found[kept.size :], similarity[kept.size :]
+        return Repeats(left, found, similarity).where(found >= 0)
+
+
+def settled(checks: Mapping[str, Check], order: Rows) -> Iterator[tuple[str, Repeats]]:
+    """Which rows go by which check: each for one that stays when all checks are done.
+
+    A row that went for one which another check sends away is looked at again.
+
+    Args:
+        checks: Reason -> check.
+        order: The rows, best first.
+    """
+    kept = order[:0]
+    stays = np.zeros(int(order.max(initial=-1)) + 1, bool)
+    while order.size:
+        if kept.size:  # for these first, or each row of a hot cluster would take a round to go
+            for reason, check in checks.items():
+                found = check(kept, order)
+                found = found.where(stays[found.others])
+                yield reason, found
+                order = _without(order, found.rows, stays.size)
+        left, gone = order, []
+        for reason, check in checks.items():
+            found = check(kept, left)
+            left = _without(left, found.rows, stays.size)
+            gone.append((reason, found))
+        stays[left] = True
+        kept = np.concatenate([kept, left])
+        settled_rows = [left]
+        for reason, found in gone:
+            final = found.where(stays[found.others])
+            yield reason, final
+            settled_rows.append(final.rows)
+        order = _without(order, np.concatenate(settled_rows), stays.size)
+
+
+def _without(order: Rows, rows: Rows, count: int) -> Rows:
+    stay = np.ones(count, bool)
+    stay[rows] = False
+    left: Rows = order[stay[order]]
+    return left
+
 
 def repeats(texts: Texts, count: int, order: Rows, near: float | None) -> Repeats:
     """The rows of `order` that are the same as, or near, one before them that stays.
-
-    Equal are texts that differ in case, spacing and punctuation alone; a text without words is
-    equal to none.
 
     Args:
         texts: All texts, `count` of them.
@@ -49,33 +152,12 @@ def repeats(texts: Texts, count: int, order: Rows, near: float | None) -> Repeat
         order: Those that are compared, best first.
         near: Jaccard similarity of 5-word shingles from which a row goes; None: only equal ones go.
     """
-    compiled = count >= COMPILE_FROM
-    asked = np.zeros(count, bool)
-    asked[order] = True
-    prints, slots = np.zeros(count, np.uint64), np.zeros((count if near else 0, SLOTS), np.uint8)
-
-    def look(block: tuple[Rows, pl.Series]) -> tuple[Rows, Hashes, Signatures | None]:
-        rows, found = block[0], words(block[1], compiled=compiled)
-        return rows, fingerprints(found), signatures(found, compiled=compiled) if near else None
-
-    for rows, some_prints, some_slots in ahead(look, _blocks(texts, asked)):
-        prints[rows] = some_prints
-        if some_slots is not None:
-            slots[rows] = some_slots
-    same = _same(prints[order])
-    left = order[same < 0]
-    first = same[same >= 0]
-    gone = [Repeats(order[same >= 0], order[first], np.full(first.size, SAME, np.float32))]
-    if near:
-        left = left[prints[left] != 0]
-        found, similarity = near_duplicates(
-            slots, left, near, lambda rows: _sets(texts, count, rows, compiled), compiled=compiled
-        )
-        gone.append(Repeats(left[found >= 0], found[found >= 0], similarity[found >= 0]))
+    side = Side(texts, count, order, near)
+    gone = [found for _, found in settled({"same": side.same, "near": side.near}, order)]
     return Repeats(
-        np.concatenate([part.rows for part in gone]),
-        np.concatenate([part.others for part in gone]),
-        np.concatenate([part.similarity for part in gone]),
+        np.concatenate([order[:0], *(part.rows for part in gone)]),
+        np.concatenate([order[:0], *(part.others for part in gone)]),
+        np.concatenate([np.empty(0, np.float32), *(part.similarity for part in gone)]),
     )
 
 

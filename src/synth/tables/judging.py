@@ -10,18 +10,19 @@ VERDICT = {"reason": pl.String, "value": pl.String}
 """Columns of a verdict; both are null for a good row."""
 
 
-def judge(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.DataFrame:
+def judge(frame: pl.DataFrame, settings: Curate, task: str = "", *, compiled: bool) -> pl.DataFrame:
     """One verdict for each candidate, in their order.
 
     Args:
         frame: Candidates.
         settings: Thresholds.
+        task: The prompt's own words.
         compiled: Whether to compile loops (see kernels.py); the result is the same.
 
     Raises:
         RecipeError: A rule of the recipe's own that cannot be used.
     """
-    lawful = rules(settings)
+    lawful = rules(settings, task)
     verdicts = frame.select(
         reason=pl.when(pl.col("skip") != "")
         .then("segment_" + pl.col("skip"))

@@ -13,13 +13,14 @@ import numpy.typing as npt
 from synth.tables.ahead import ahead
 from synth.tables.kernels import kernel
 from synth.tables.sketches import SLOTS, ShingleSets, Signatures, similarities
-from synth.tables.words import Places
+from synth.tables.words import Hashes, Places
 
 Rows = npt.NDArray[np.int64]
 
 _MARGIN = 0.12  # three standard deviations of an estimate at 0.7: nearer than this is unsure
 _FAR = 0.25  # six: in a group of thousands some estimate is off by four
 _LEADERS = 8  # a row is compared with so many of its bucket's best: a hot bucket stays linear
+_FILTER = 22  # bits of the hashes by which rows of other bands are passed over
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -70,9 +71,30 @@ def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple
 
     25 bands of 5 slots find 0.9999 of the pairs of similarity 0.8, and 0.990 of those of 0.7.
     """
-    width = 5 if threshold >= 0.7 else 4 if threshold >= 0.6 else 3
+    width = _width(threshold)
     starts = range(0, SLOTS - width + 1, width)
     yield from ahead(lambda start: _equal_in_band(slots, order, start, width), starts)
+
+
+def neighbours(slots: Signatures, rows: Rows, others: Rows, threshold: float) -> Rows:
+    """The rows that may be near one of the others: in some band equal to one, or taken for it."""
+    if not rows.size or not others.size:
+        return rows[:0]
+    width = _width(threshold)
+    found = np.zeros(rows.size, bool)
+
+    def shares(start: int) -> npt.NDArray[np.bool_]:
+        there = np.zeros(1 << _FILTER, bool)
+        there[_band(slots, others, start, width) >> np.uint64(64 - _FILTER)] = True
+        found: npt.NDArray[np.bool_] = there[
+            _band(slots, rows, start, width) >> np.uint64(64 - _FILTER)
+        ]
+        return found
+
+    for some in ahead(shares, range(0, SLOTS - width + 1, width)):
+        found |= some
+    near: Rows = rows[found]
+    return near
 
 
 def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
@@ -88,14 +110,24 @@ def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool)
     return group
 
 
-def _equal_in_band(slots: Signatures, order: Rows, start: int, width: int) -> tuple[Rows, Rows]:
-    """Places of later and earlier rows that are equal in `width` slots from `start` on."""
-    band = slots[order, start : start + width]
-    key = np.zeros(order.size, np.uint64)
+def _width(threshold: float) -> int:
+    return 5 if threshold >= 0.7 else 4 if threshold >= 0.6 else 3
+
+
+def _band(slots: Signatures, rows: Rows, start: int, width: int) -> Hashes:
+    """A hash of `width` slots of each row."""
+    band = slots[rows, start : start + width]
+    key = np.zeros(rows.size, np.uint64)
     for slot in range(width):
         key = key << np.uint64(8) | band[:, slot]
+    return key * _MIX
+
+
+def _equal_in_band(slots: Signatures, order: Rows, start: int, width: int) -> tuple[Rows, Rows]:
+    """Places of later and earlier rows that are equal in `width` slots from `start` on."""
     bits = np.uint64(max(1, int(order.size - 1).bit_length()))
-    key = (key * _MIX) >> bits  # leaves room for the place, so that one sort does for both
+    # Leaves room for the place, so that one sort does for both.
+    key = _band(slots, order, start, width) >> bits
     packed = np.sort(key << bits | np.arange(order.size, dtype=np.uint64))
     key, place = packed >> bits, packed & ((np.uint64(1) << bits) - np.uint64(1))
     same = key[1:] == key[:-1]

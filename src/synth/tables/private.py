@@ -16,7 +16,7 @@ from synth.settings import Private
 
 _LETTERS = re.compile(r"[\W_]+")
 _SPACED = {"phone", "iban", "card"}  # kinds that are the same however they are spaced
-_COLUMNS = {"instruction": pl.String, "text": pl.String, "masked": pl.String, "private": pl.String}
+SIDES = ("instruction", "text")
 
 
 class Span(Protocol):
@@ -49,48 +49,54 @@ class Find(Protocol):
 
 
 def private(
-    frame: pl.DataFrame, settings: Private, find: Find, signs: Mapping[str, str]
+    frame: pl.DataFrame,
+    settings: Private,
+    find: Find,
+    signs: Mapping[str, str],
+    columns: Sequence[str] = SIDES,
 ) -> pl.DataFrame:
     """Masks private data, as `<EMAIL_1>`: in one row the same value has the same number everywhere.
 
     Args:
-        frame: Columns `instruction` and `text`, which may be null.
+        frame: The columns, which may hold nulls.
         settings: What becomes of each kind.
         find: Finds it in one text.
         signs: Kind -> an expression that each text matches in which some is found by patterns.
+        columns: Those that are searched.
 
     Returns:
-        Row for row `instruction` and `text`; `masked`, a JSON object of how often each kind was
-        masked, null where none was; `private`, the kind for which the row must go, null otherwise.
+        Row for row the columns; `masked`, a JSON object of how often each kind was masked, null
+        where none was; `private`, the kind for which the row must go, null otherwise.
 
     Raises:
         RecipeError: Presidio is asked for and not installed.
     """
     kinds = [kind for kind in signs if getattr(settings, kind) != "keep"]
-    rows = frame.select("instruction", "text").with_row_index("row")
+    rows = frame.select(columns).with_row_index("row")
     rows = rows.with_columns(masked=pl.lit(None, pl.String), private=pl.lit(None, pl.String))
     if not kinds or rows.is_empty():
         return rows.drop("row")
     found = [
-        (row, *_one((instruction, text), kinds, settings, find))
-        for row, instruction, text in rows.filter(_suspect(kinds, settings, signs))
-        .select("row", "instruction", "text")
+        (row, *_one(texts, kinds, settings, find))
+        for row, *texts in rows.filter(_suspect(kinds, settings, signs, columns))
+        .select("row", *columns)
         .iter_rows()
     ]
     if not found:
         return rows.drop("row")
-    schema = {"row": pl.get_index_type(), **_COLUMNS}
+    schema = {"row": pl.get_index_type(), **dict.fromkeys(rows.columns[1:], pl.String)}
     return rows.update(pl.DataFrame(found, schema=schema, orient="row"), on="row").drop("row")
 
 
-def _suspect(kinds: list[str], settings: Private, signs: Mapping[str, str]) -> pl.Expr:
-    """Whether the instruction or the text of a row can hold data of these kinds."""
+def _suspect(
+    kinds: list[str], settings: Private, signs: Mapping[str, str], columns: Sequence[str]
+) -> pl.Expr:
+    """Whether a row can hold data of these kinds."""
     sign = "|".join(signs[kind] for kind in kinds)
     if settings.engine == "presidio":  # which has patterns of its own
         sign = r"\d|@|:"
     return pl.any_horizontal(
-        pl.col(column).str.contains(sign).fill_null(value=False)
-        for column in ("instruction", "text")
+        pl.col(column).str.contains(sign).fill_null(value=False) for column in columns
     )
 
 
@@ -113,19 +119,20 @@ class _Row:
 
 
 def _one(
-    sides: tuple[str | None, str | None], kinds: list[str], settings: Private, find: Find
-) -> tuple[str | None, str | None, str | None, str | None]:
+    sides: Sequence[str | None], kinds: list[str], settings: Private, find: Find
+) -> tuple[str | None, ...]:
     """What `private` says of one row."""
     found = [find(side or "", kinds, settings.engine) for side in sides]
     there = {one.kind for ones in found for one in ones}
     row = _Row()
     for kind in there:  # a text may hold placeholders of somebody else's
-        taken = re.findall(rf"<{kind.upper()}_(\d{{1,9}})>", f"{sides[0]} {sides[1]}", re.A)
+        placeholder = rf"<{kind.upper()}_(\d{{1,9}})>"
+        taken = re.findall(placeholder, " ".join(side or "" for side in sides), re.A)
         row.last[kind] = max(map(int, taken), default=0)
     masked = [_mask(side, ones, row, settings) for side, ones in zip(sides, found, strict=True)]
     drop = [kind for kind in kinds if kind in there and getattr(settings, kind) == "drop"]
     counts = json.dumps(dict(sorted(row.masked.items()))) if row.masked else None
-    return masked[0], masked[1], counts, drop[0] if drop else None
+    return *masked, counts, drop[0] if drop else None
 
 
 def _mask(side: str | None, found: Sequence[Span], row: _Row, settings: Private) -> str | None:

@@ -47,10 +47,12 @@ _NULLS = ["", "null", "none", "n/a"]
 _LONG = "REInstruct: 500"
 _VALUE = pl.col("value")
 _INSTRUCTION = pl.col("instruction")
+_COPIED_TASK = 8  # words in a row of the prompt's task that are no chance
 # Reasons that are given elsewhere in `synth curate`.
 _TAKEN = frozenset(
-    "kept engine_error outranked same_text same_instruction same_both near_text near_instruction"
-    " near_both semantic_text semantic_instruction semantic_both contaminated private".split()
+    "kept engine_error outranked contaminated private same_text same_instruction same_both"
+    " near_text near_instruction near_both semantic_text semantic_instruction semantic_both"
+    " document_cap template_cap quota too_similar not_selected reviewed".split()
 )
 
 
@@ -68,8 +70,12 @@ class Rule:
     on: bool = True
 
 
-def rules(settings: Curate) -> list[Rule]:
+def rules(settings: Curate, task: str = "") -> list[Rule]:
     """The rules in the order in which they claim a row, the recipe's own last.
+
+    Args:
+        settings: Thresholds.
+        task: The prompt's own words, which an instruction may not repeat.
 
     Raises:
         RecipeError: A rule of the recipe's own that cannot be used.
@@ -77,7 +83,7 @@ def rules(settings: Curate) -> list[Rule]:
     built_in = [
         _licence(settings),
         *_of_generation(),
-        *_of_instructions(settings),
+        *_of_instructions(settings, task),
         *_of_pairs(settings),
         *_of_scores(settings),
         *_of_texts(settings),
@@ -115,13 +121,13 @@ def _of_generation() -> list[Rule]:
     ]
 
 
-def _of_instructions(settings: Curate) -> list[Rule]:
+def _of_instructions(settings: Curate, task: str) -> list[Rule]:
     answer = pl.when(_INSTRUCTION.str.contains(_I_ASK)).then(pl.lit(""))
     return [
         _least("instruction_short", "instruction_chars", settings.min_instruction_chars, "synth"),
         _most("instruction_long", "instruction_chars", settings.max_instruction_chars, _LONG),
         _most("length_ratio", "length_ratio", settings.max_length_ratio, "synth"),
-        _without("copy_of_prompt", _INSTRUCTION.str.extract(_PROMPT, 0), "templates; the lesson"),
+        _without("copy_of_prompt", _copied_prompt(task), "templates; the recipe's prompt"),
         _without(
             "no_instruction",
             answer.otherwise(_INSTRUCTION.str.extract(_NO_INSTRUCTION, 0)),
@@ -130,6 +136,19 @@ def _of_instructions(settings: Curate) -> list[Rule]:
         _without("about_the_input", _INSTRUCTION.str.extract(_ABOUT_THE_INPUT, 0), "REInstruct"),
         _most("repetitive", "repeated_words", settings.max_repeated_words, "Gopher"),
     ]
+
+
+def _copied_prompt(task: str) -> pl.Expr:
+    """What an instruction has of templates or of the prompt's task."""
+    templates = _INSTRUCTION.str.extract(_PROMPT, 0)
+    said = task.split()
+    if not said:
+        return templates
+    starts = range(max(1, len(said) - _COPIED_TASK + 1))
+    runs = [" ".join(said[start : start + _COPIED_TASK]) for start in starts]
+    flat = _INSTRUCTION.str.replace_all(r"\s+", " ")
+    found = flat.str.extract_many(runs, ascii_case_insensitive=True).list.first()
+    return pl.coalesce(templates, found)
 
 
 def _of_pairs(settings: Curate) -> list[Rule]:

@@ -5,6 +5,7 @@ has its share already, or where it is as similar to a row taken as the setting s
 DEITA, Liu et al. 2024). The same rows are taken in whatever order they come.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ import polars as pl
 from synth.errors import RecipeError
 from synth.settings import Select
 from synth.tables.alike import Near, Rows, any_near
+from synth.tables.candidate import CANDIDATE, Candidates
+from synth.tables.templates import templates
 
 _BLOCK = 256  # rows that are compared with what is taken at once
 _ROUNDING = 1e-6  # 0.29 * 100 is 28.999999999999996; the cosine of a vector with itself 0.9999999
@@ -38,6 +41,44 @@ class _Quota:
         return np.floor(self.shares * total + _ROUNDING).astype(np.int64)
 
 
+def choices(
+    candidates: Candidates, chosen: npt.NDArray[np.bool_], settings: Select
+) -> pl.DataFrame:
+    """What the caps and quotas of the settings look at, for the chosen candidates.
+
+    Returns:
+        `document_id` and `template` (hashes; each only if there is a cap on it), and for each quota
+        the value of that column, or of that field of the metadata.
+    """
+    asked = _asked(settings)
+    wanted = {key if key in CANDIDATE else "metadata" for key in asked if key != "template"}
+    if settings.per_template is not None:
+        wanted |= {"instruction", "text"}
+    schema = {key: pl.String if key in settings.quotas else pl.UInt64 for key in asked}
+    parts = [pl.DataFrame(schema=schema)]
+    start = 0
+    for block in candidates.blocks(*sorted(wanted)) if wanted else ():
+        rows = block.filter(pl.Series(chosen[start : start + block.height]))
+        start += block.height
+        parts.append(pl.DataFrame({key: _values(rows, key, settings) for key in asked}, schema))
+    return pl.concat(parts)
+
+
+def _asked(settings: Select) -> list[str]:
+    """What caps and quotas look at."""
+    caps = {"document_id": settings.per_document, "template": settings.per_template}
+    return [key for key, cap in caps.items() if cap is not None] + list(settings.quotas)
+
+
+def _values(rows: pl.DataFrame, key: str, settings: Select) -> pl.Series:
+    if key in settings.quotas:
+        field = pl.col("metadata").str.json_path_match(f"$[{json.dumps(key)}]")
+        return rows.select(pl.col(key).cast(pl.String) if key in CANDIDATE else field).to_series()
+    if key == "template":
+        return templates(rows["instruction"], rows["text"])
+    return rows[key].hash(seed=1)
+
+
 def select(rows: pl.DataFrame, settings: Select, near: Near | None) -> pl.DataFrame:
     """Says which rows are not taken.
 
@@ -46,7 +87,7 @@ def select(rows: pl.DataFrame, settings: Select, near: Near | None) -> pl.DataFr
 
     Args:
         rows: Columns `position`, `rank` (0 is best), `row` (a 64-bit hash of what the row is, for
-            ties), `document_id`, `template`, and a string for each key of `settings.quotas`.
+            ties), and what `choices` gives.
         settings: Caps, quotas, budget and diversity.
         near: Similarities of these rows, by their place in `rows`; None: all count as different.
 

@@ -1,11 +1,52 @@
 """Unit vectors of texts, best first -> for each the row that stays and says the same."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import numpy.typing as npt
+
+from synth.tables.duplicates import Check, Repeats, Texts
+from synth.tables.near import Rows
+
+Vectors = npt.NDArray[np.float32]
+"""(texts, width): embeddings of length 1, or 0 for what says nothing."""
+Embed = Callable[[Sequence[str]], Vectors]
+"""Embeds texts."""
 
 _BLOCK = 1024  # rows that are compared at a time
 _KEPT = 4096  # with so many that stay: the products fit the processor's cache
 _ROUNDING = 1e-6  # how far a product of unit vectors in 32 bits may be from the cosine
+
+
+class Meanings:
+    """The embeddings of some rows."""
+
+    def __init__(self, texts: Texts, asked: npt.NDArray[np.bool_], embed: Embed) -> None:
+        """Embeds the rows that are asked for, of all texts."""
+        self._place = np.cumsum(asked) - 1
+        parts, start = [embed([])], 0
+        for block in texts():
+            rows = np.flatnonzero(asked[start : start + len(block)])
+            parts.append(embed(block.gather(rows).to_list()))
+            start += len(block)
+        self._vectors = np.concatenate(parts)
+
+    def of(self, rows: Rows) -> Vectors:
+        """(rows, width): their embeddings."""
+        found: Vectors = self._vectors[self._place[rows]]
+        return found
+
+    def check(self, threshold: float) -> Check:
+        """A `Check` by the cosine."""
+
+        def near(kept: Rows, left: Rows) -> Repeats:
+            order = np.concatenate([kept, left])
+            found = semantic_duplicates(self.of(order), threshold)[kept.size :]
+            rows, others = left[found >= 0], order[found[found >= 0]]
+            cosines = np.einsum("ij,ij->i", self.of(rows), self.of(others))
+            return Repeats(rows, others, cosines)
+
+        return near
 
 
 def semantic_duplicates(

@@ -1,0 +1,145 @@
+"""Claims on single rows -> claims between rows: the best sample, repeats, and what is selected."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from synth.settings import Duplicates, Select
+from synth.tables.alike import Embeddings, Near, Sketches
+from synth.tables.candidate import Candidates
+from synth.tables.claims import CLAIM, claims
+from synth.tables.duplicates import Check, Repeats, Side, Texts, settled
+from synth.tables.looking import Tools
+from synth.tables.selection import choices, select
+from synth.tables.semantic import Meanings
+
+Rows = npt.NDArray[np.int64]
+
+
+class Settling:
+    """What is decided between rows: who is still open, and the claims so far."""
+
+    def __init__(
+        self,
+        rows: pl.DataFrame,
+        found: Sequence[pl.DataFrame],
+        candidates: Candidates,
+        tools: Tools,
+    ) -> None:
+        """Begins with what was found in single rows.
+
+        Args:
+            rows: `segment`, `length`, `score` and `rank` of all rows.
+            found: Claims.
+            candidates: The rows.
+            tools: What other rooms lend.
+        """
+        self._rows, self._claims = rows, list(found)
+        self._candidates, self._tools = candidates, tools
+        self._open = np.ones(rows.height, bool)
+        for claim in found:
+            self._open[claim["position"].to_numpy()] = False
+        self._sides: dict[str, Side] = {}
+        self._meanings: dict[str, Meanings] = {}
+
+    def claimed(self) -> pl.DataFrame:
+        """All claims, by position."""
+        return pl.concat([pl.DataFrame(schema=CLAIM), *self._claims]).sort("position")
+
+    def outrank(self, by: str) -> None:
+        """Of a segment's open rows that of the best rank stays."""
+        worse = (
+            self._rows.with_row_index("position")
+            .filter(pl.Series(self._open))
+            .select("position", worse=pl.col("rank") > pl.col("rank").min().over("segment"))
+            .filter("worse")
+        )
+        self._claim(claims(worse["position"], "outranked", value=by))
+
+    def repeated(self, settings: Duplicates) -> None:
+        """Of rows that say the same on a side one stays."""
+        order = self._order(settings.keep)
+        checks: dict[str, Check] = {}
+        for name in settings.on:
+            side = self._side(name, settings.near)
+            checks[f"same_{name}"] = side.same
+            if settings.near is not None:
+                checks[f"near_{name}"] = side.near
+            if settings.semantic is not None:
+                checks[f"semantic_{name}"] = self._meaning(name).check(settings.semantic)
+        for reason, found in settled(checks, order):
+            self._claim(_repeats(reason, found))
+
+    def select(self, settings: Select) -> None:
+        """Of the rows that are left some are taken."""
+        if not settings.asks:
+            return
+        rows = np.flatnonzero(self._open)
+        known = self._rows[rows].select(
+            position=pl.Series(rows, dtype=pl.UInt32),
+            rank=pl.col("score").rank("dense"),
+            row="segment",
+        )
+        chosen = choices(self._candidates, self._open, settings)
+        out = select(known.hstack(chosen), settings, self._alike(rows, settings))
+        self._claim(claims(out["position"], out["reason"], value=out["value"]))
+
+    def _alike(self, rows: Rows, settings: Select) -> Near | None:
+        if settings.diversity is None:
+            return None
+        if settings.over == "embeddings":
+            return Embeddings(self._meaning("text").of(rows))
+        return Sketches(self._side("text", settings.diversity).slots[rows])
+
+    def _side(self, name: str, near: float | None) -> Side:
+        """That side of the open rows; with signatures if `near` says so."""
+        there = self._sides.get(name)
+        if there is None or (near is not None and not there.slots.size):
+            texts, count = self._texts(name), self._candidates.count
+            there = Side(texts, count, np.flatnonzero(self._open), near)
+            self._sides[name] = there
+        return there
+
+    def _meaning(self, name: str) -> Meanings:
+        """Embeddings of that side of the open rows."""
+        if name not in self._meanings:
+            if self._tools.embed is None:
+                raise AssertionError("settings that compare embeddings name an embedder")
+            self._meanings[name] = Meanings(self._texts(name), self._open, self._tools.embed)
+        return self._meanings[name]
+
+    def _texts(self, name: str) -> Texts:
+        names = [name] if name != "both" else ["instruction", "text"]
+        whole = pl.concat_str(pl.all().fill_null(""), separator="\n")
+
+        def texts() -> Iterator[pl.Series]:
+            for block in self._candidates.blocks(*names):
+                yield block.select(whole).to_series()
+
+        return texts
+
+    def _order(self, keep: str) -> Rows:
+        """The open rows, those first that stay when others say the same."""
+        rows = self._rows.with_row_index("position").filter(pl.Series(self._open))
+        if keep == "longest":
+            rows = rows.sort(["length", "rank"], descending=[True, False])
+        elif keep == "best":
+            rows = rows.sort("rank")
+        return rows["position"].to_numpy().astype(np.int64)
+
+    def _claim(self, found: pl.DataFrame) -> None:
+        self._open[found["position"].to_numpy()] = False
+        self._claims.append(found)
+
+
+def _repeats(reason: str, found: Repeats) -> pl.DataFrame:
+    """Claims on rows that repeat others; how similar they are, where they are not the same."""
+    similarity = pl.Series(found.similarity).round(3).cast(pl.String)
+    return claims(
+        pl.Series(found.rows, dtype=pl.UInt32),
+        reason,
+        value=None if reason.startswith("same_") else similarity,
+        other=pl.Series(found.others, dtype=pl.UInt32),
+    )
