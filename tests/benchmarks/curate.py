@@ -1,15 +1,18 @@
 """Curation at size: near-duplicates, contamination, and the whole of it, with known truth.
 
-    python tests/benchmarks/curate.py [--rows 1000000] [--part near --part hot ...]
+    python tests/benchmarks/curate.py [--rows 1000000] [--part near --part contamination ...]
 
 Each way runs in a process of its own, parquet to parquet, and is compared with polars' own scan to
 sink of the same file in the same run, and with daft's MinHash where daft is installed (`pip install
 daft`; its bands are joined here, as its documentation leaves that to the user). Recall and
-precision are counted against what `planted.py` put in. `--read FILE` adds peak memory of a reader
-that does nothing. Prints one JSON object last.
+precision are counted against what `planted.py` put in. Memory is counted above that of a reader
+that does nothing. The whole of curation is `synth curate` over a run folder of as many candidates,
+with all defaults and 100,000 benchmark questions, and once more with languages. Prints one JSON
+object last.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -25,9 +28,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import planted  # type: ignore[import-not-found]  # lies beside this file
+# These lie beside this file.
+import candidates  # type: ignore[import-not-found]
+import planted  # type: ignore[import-not-found]
 
 SEED = 31
+QUESTIONS = 100_000
 _LEVEL = 0.7
 
 
@@ -47,6 +53,41 @@ def near(source: Path, target: Path) -> None:
     stay[found.rows] = False
     rows = pl.scan_parquet(source).filter(pl.Series(stay))
     rows.sink_parquet(target, compression="zstd", compression_level=1)
+
+
+def contamination(source: Path, target: Path) -> None:
+    """Ours: rows whose response has a run of 13 words with a question of an exam go."""
+    from synth.settings import Contamination
+    from synth.tables.ahead import ahead
+    from synth.tables.contamination import Index
+
+    asked = pl.read_parquet(source.with_name("exam.parquet")).with_row_index("number")
+    asked = asked.select(
+        pl.lit("exam").alias("benchmark"), pl.col("number").cast(pl.Int64), "question"
+    )
+    index = Index.build(asked, Contamination(benchmarks=[]), compiled=True)
+    rows = pl.scan_parquet(source).select("response")
+    blocks = rows.collect_batches(chunk_size=16384, maintain_order=True)
+    stay = []
+    for height, hits in ahead(
+        lambda block: (block.height, index.hits(block["response"], compiled=True)), blocks
+    ):
+        clean = np.ones(height, bool)
+        clean[hits.found["row"].to_numpy()] = False
+        stay.append(clean)
+    kept = pl.scan_parquet(source).filter(pl.Series(np.concatenate(stay)))
+    kept.sink_parquet(target, compression="zstd", compression_level=1)
+
+
+def whole(source: Path, target: Path) -> None:
+    """`synth curate` over the run folder `source`, with the settings in its `arguments.json`."""
+    from synth.cli import main as synth
+
+    del target
+    arguments = json.loads((source / "arguments.json").read_text())
+    sys.argv = ["synth", "curate", "--run", str(source), "--json", *arguments]
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
+        synth()
 
 
 def scan(source: Path, target: Path) -> None:
@@ -90,6 +131,8 @@ def daft(source: Path, target: Path) -> None:
 
 WAYS: dict[str, Callable[[Path, Path], None]] = {
     "near": near,
+    "contamination": contamination,
+    "whole": whole,
     "scan": scan,
     "read": read,
     "daft": daft,
@@ -173,13 +216,59 @@ def part_hot(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     }
 
 
+def part_contamination(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
+    """Contamination against 100,000 questions, against reading and writing."""
+    truth = planted.plant(rows, SEED)
+    exam = planted.examine(truth, QUESTIONS, SEED)
+    source, target = folder / "examined.parquet", folder / "out.parquet"
+    planted.write(truth, source, SEED)
+    planted.write_exam(exam, folder / "exam.parquet")
+    ours = best("contamination", source, target, rounds + 1)  # the first compiles
+    sink = best("scan", source, target, rounds)
+    stay = kept_of(target, rows)
+    return {
+        "contamination_seconds": ours["seconds"],
+        "contamination_to_scan_ratio": round(ours["seconds"] / sink["seconds"], 2),
+        "runs_of_13_or_more_found": round(float(1 - stay[exam.runs >= 13].mean()), 5),
+        "others_found": int((~stay[exam.runs < 13]).sum()),
+    }
+
+
+def part_whole(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
+    """The whole of `synth curate`, and of a start on 1,000 rows."""
+    questions = folder / "questions.parquet"
+    figures: dict[str, Any] = {}
+    for name, count, more in (
+        ("cold", 1_000, []),
+        ("whole", rows, []),
+        ("languages", rows // 10, ["--set", "curate.same_language=true"]),
+    ):
+        run = folder / f"run-{name}"
+        candidates.write(run, count, questions, SEED, more)
+        times = [measured("whole", run, run / "manifest.json.none") for _ in range(1)]
+        ledger = json.loads((run / "ledger.json").read_text())
+        print(name, times, ledger, flush=True)
+        figures |= {
+            f"{name}_seconds": times[0]["seconds"],
+            f"{name}_rows_per_second": round(count / times[0]["seconds"]),
+            f"{name}_peak_mib": times[0]["peak_mib"],
+        }
+    del rounds
+    return figures
+
+
 def _peak_mib() -> int:
     """Most memory this process had; `ru_maxrss` would count what its parent had when it began."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
 
 
-PARTS = {"near": part_near, "hot": part_hot}
+PARTS = {
+    "near": part_near,
+    "hot": part_hot,
+    "contamination": part_contamination,
+    "whole": part_whole,
+}
 
 
 def main() -> None:

@@ -70,7 +70,8 @@ def curate(candidates: Candidates, settings: Curate, tools: Tools) -> Verdicts:
     Raises:
         RecipeError: A rule, a quota or a column of the recipe that cannot be used.
     """
-    look = Look(settings, tools, compiled=candidates.count >= COMPILE_FROM)
+    compiled = candidates.count + tools.questions.height >= COMPILE_FROM
+    look = Look(settings, tools, compiled=compiled)
     claims: list[pl.DataFrame] = []
     facts = [pl.DataFrame(schema=FACTS)]
     spared = start = 0
