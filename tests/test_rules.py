@@ -9,9 +9,10 @@ import pytest
 from synth.errors import RecipeError
 from synth.settings import Curate, OwnRule
 from synth.tables.candidate import CANDIDATE
-from synth.tables.judging import VERDICT, judge
+from synth.tables.looking import Look
 from synth.tables.measures import MEASURES
 from synth.tables.rules import leaking, rules
+from tests.candidates import TOOLS
 
 TEXT = (
     "The potter's wheel is a machine that shapes round pots from clay. It stood in workshops of"
@@ -19,7 +20,7 @@ TEXT = (
 )
 GOOD: dict[str, Any] = {
     **dict.fromkeys(CANDIDATE),
-    "segment_id": "s",
+    "segment_id": "0" * 16,
     "text": TEXT,
     "skip": "",
     "instruction": "How does a potter's wheel shape clay?",
@@ -42,10 +43,11 @@ EVERYTHING = Curate(
 def verdicts(*changes: dict[str, Any], settings: Curate | None = None) -> list[tuple[str, str]]:
     """Reason and value of the good row, changed."""
     frame = pl.DataFrame([GOOD | change for change in changes], schema=CANDIDATE)
-    judged = judge(frame, settings or Curate(), compiled=False)
-    assert judged.schema == VERDICT
-    assert judged.height == len(changes)
-    return judged.rows()
+    claims = Look(settings or Curate(), TOOLS, compiled=False)(frame).claims
+    assert claims["position"].is_unique().all()
+    places = pl.DataFrame({"position": range(len(changes))}, schema={"position": pl.UInt32})
+    told = places.join(claims, on="position", how="left", maintain_order="left")
+    return told.select("reason", "value").rows()
 
 
 def reasons(*changes: dict[str, Any], settings: Curate | None = None) -> list[str | None]:
@@ -270,7 +272,7 @@ def test_an_own_rule_that_cannot_be_used_is_told_before_any_row_is_judged(
     name: str, good: str, value: str | None, told: str
 ) -> None:
     with pytest.raises(RecipeError, match=told) as raised:
-        judge(pl.DataFrame(schema=CANDIDATE), own(name, good, value), compiled=False)
+        Look(own(name, good, value), TOOLS, compiled=False)
     assert "\n" not in str(raised.value)
 
 

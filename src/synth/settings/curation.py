@@ -102,6 +102,12 @@ class Private(Section):
     engine: Literal["patterns", "presidio"] = "patterns"
     """`presidio` adds Microsoft Presidio's recognizers, where it is installed."""
 
+    @property
+    def actions(self) -> dict[str, Action]:
+        """Kind -> what becomes of it."""
+        kinds: dict[str, Action] = self.model_dump(exclude={"engine"})
+        return kinds
+
 
 class Select(Section):
     """Which of the good rows the dataset takes, when it cannot take all."""
@@ -126,6 +132,16 @@ class Select(Section):
         """Whether anything is left out at all."""
         caps = (self.rows, self.diversity, self.per_document, self.per_template)
         return bool(self.quotas) or any(cap is not None for cap in caps)
+
+    @property
+    def by_shingles(self) -> bool:
+        """Whether rows are compared by the shingles of their texts."""
+        return self.diversity is not None and self.over == "shingles"
+
+    @property
+    def by_embeddings(self) -> bool:
+        """Whether rows are compared by the embeddings of their texts."""
+        return self.diversity is not None and self.over == "embeddings"
 
 
 class Curate(Section):
@@ -204,5 +220,4 @@ class Curate(Section):
     @property
     def embeds(self) -> bool:
         """Whether anything is compared by embeddings."""
-        over = self.select.over == "embeddings" and self.select.diversity is not None
-        return over or self.duplicates.semantic is not None
+        return self.select.by_embeddings or self.duplicates.semantic is not None

@@ -74,16 +74,19 @@ def curate(candidates: Candidates, settings: Curate, tools: Tools) -> Verdicts:
     look = Look(settings, tools, compiled=compiled)
     claims: list[pl.DataFrame] = []
     facts = [pl.DataFrame(schema=FACTS)]
+    sketches = look.sketches(candidates.count)
     spared = start = 0
     for seen in ahead(look, candidates.blocks(*CANDIDATE)):
         facts.append(seen.facts)
         claims.append(seen.claims.with_columns(pl.col("position") + start))
+        for side, sketch in seen.sketches.items():
+            sketches[side].put_all(start, sketch)
         spared += seen.spared
         start += seen.facts.height
     if start != candidates.count:
         raise AssertionError(f"{start} of {candidates.count} candidates were read")
     rows = pl.concat(facts).with_columns(rank=_rank())
-    settling = Settling(rows, claims, candidates, tools)
+    settling = Settling(rows, claims, sketches, candidates, tools)
     settling.outrank(settings.rank)
     settling.repeated(settings.duplicates)
     settling.select(settings.select)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,8 @@ from synth.tables.ahead import ahead
 from synth.tables.kernels import COMPILE_FROM
 from synth.tables.near import Rows, near_duplicates, neighbours, suspects
 from synth.tables.sketches import (
-    SLOTS,
     ShingleSets,
-    Signatures,
-    fingerprints,
+    Sketch,
     shingle_sets,
     signatures,
 )
@@ -43,37 +42,34 @@ as a better one of the others that does not go itself."""
 
 
 class Side:
-    """One side of all candidates, read once: what is remembered are hashes, not texts."""
+    """One side of all candidates: of those that are compared their sketches, not their texts."""
 
-    def __init__(self, texts: Texts, count: int, asked: Rows, near: float | None) -> None:
-        """Reads the texts.
+    def __init__(self, sketch: Sketch, texts: Texts, near: float | None) -> None:
+        """Has what was read.
 
         Args:
-            texts: All texts, `count` of them.
-            count: How many there are.
-            asked: Those that will be compared.
+            sketch: Of all texts.
+            texts: All texts; some are read again where their sketches leave doubts.
             near: Jaccard similarity of 5-word shingles from which a row goes; None: not compared.
         """
-        self._texts, self._count, self._near = texts, count, near
-        self._compiled = count >= COMPILE_FROM
-        self._prints = np.zeros(count, np.uint64)
-        self._slots = np.zeros((count if near else 0, SLOTS), np.uint8)
+        self._sketch, self._texts, self._near = sketch, texts, near
+        self._compiled = sketch.prints.size >= COMPILE_FROM
+        self._known: dict[int, npt.NDArray[np.uint32]] = {}
+
+    @classmethod
+    def read(cls, texts: Texts, count: int, asked: Rows, near: float | None) -> Self:
+        """Reads those of `count` texts that will be compared."""
+        sketch = Sketch.empty(count, slots=near is not None)
         chosen = np.zeros(count, bool)
         chosen[asked] = True
-        for rows, some_prints, some_slots in ahead(self._look, _blocks(texts, chosen)):
-            self._prints[rows] = some_prints
-            if some_slots is not None:
-                self._slots[rows] = some_slots
 
-    def _look(self, block: tuple[Rows, pl.Series]) -> tuple[Rows, Hashes, Signatures | None]:
-        rows, found = block[0], words(block[1], compiled=self._compiled)
-        slots = signatures(found, compiled=self._compiled) if self._near else None
-        return rows, fingerprints(found), slots
+        def look(block: tuple[Rows, pl.Series]) -> None:
+            compiled = count >= COMPILE_FROM
+            sketch.put(block[0], words(block[1], compiled=compiled), compiled=compiled)
 
-    @property
-    def slots(self) -> Signatures:
-        """(count, slots): the signatures of the rows asked for."""
-        return self._slots
+        for _ in ahead(look, _blocks(texts, chosen)):
+            pass
+        return cls(sketch, texts, near)
 
     def same(self, kept: Rows, left: Rows) -> Repeats:
         """A `Check`: equal are texts that differ in case, spacing and punctuation alone.
@@ -81,7 +77,7 @@ class Side:
         A text without words is equal to none.
         """
         order = np.concatenate([kept, left])
-        first = _same(self._prints[order])
+        first = _same(self._sketch.prints[order])
         first[: kept.size] = -1
         gone = np.flatnonzero(first >= 0)
         return Repeats(order[gone], order[first[gone]], np.ones(gone.size, np.float32))
@@ -90,17 +86,32 @@ class Side:
         """A `Check`: near are texts that share that share of their shingles."""
         if self._near is None:
             return Repeats(left[:0], left[:0], np.empty(0, np.float32))
-        left = left[self._prints[left] != 0]
-        kept = neighbours(self._slots, kept, left, self._near)
+        left = left[self._sketch.prints[left] != 0]
+        if self._compiled and kept.size:  # few rows are compared with all as soon
+            kept = neighbours(self._sketch.slots, kept, left, self._near, compiled=True)
         found, similarity = near_duplicates(
-            self._slots,
+            self._sketch.slots,
             np.concatenate([kept, left]),
             self._near,
-            lambda rows: _sets(self._texts, self._count, rows, self._compiled),
+            self._shingles if kept.size else self._read_shingles,
             compiled=self._compiled,
         )
         found, similarity = found[kept.size :], similarity[kept.size :]
         return Repeats(left, found, similarity).where(found >= 0)
+
+    def _shingles(self, rows: Rows) -> ShingleSets:
+        """As `_read_shingles`, for rows of which some will be asked for again."""
+        new = np.array([row for row in rows.tolist() if row not in self._known], np.int64)
+        read = self._read_shingles(new)
+        parts = np.split(read.hashes, read.ends[:-1]) if new.size else []
+        self._known |= dict(zip(new.tolist(), parts, strict=True))
+        sets = [np.empty(0, np.uint32), *(self._known[row] for row in rows.tolist())]
+        ends = np.cumsum([one.size for one in sets])[1:]
+        return ShingleSets(np.concatenate(sets), ends)
+
+    def _read_shingles(self, rows: Rows) -> ShingleSets:
+        """The shingles of those rows, which are ascending."""
+        return _sets(self._texts, self._sketch.prints.size, rows, self._compiled)
 
 
 def settled(checks: Mapping[str, Check], order: Rows) -> Iterator[tuple[str, Repeats]]:
@@ -152,7 +163,7 @@ def repeats(texts: Texts, count: int, order: Rows, near: float | None) -> Repeat
         order: Those that are compared, best first.
         near: Jaccard similarity of 5-word shingles from which a row goes; None: only equal ones go.
     """
-    side = Side(texts, count, order, near)
+    side = Side.read(texts, count, order, near)
     gone = [found for _, found in settled({"same": side.same, "near": side.near}, order)]
     return Repeats(
         np.concatenate([order[:0], *(part.rows for part in gone)]),

@@ -1,55 +1,45 @@
-"""Candidates -> for each the rule that it fails first, and what that rule measured."""
+"""Candidates -> for those that go the rule that they fail first, and what that rule measured."""
+
+from collections.abc import Sequence
 
 import polars as pl
 
-from synth.settings import Curate
-from synth.tables.measures import measure
-from synth.tables.rules import Rule, rules
-
-VERDICT = {"reason": pl.String, "value": pl.String}
-"""Columns of a verdict; both are null for a good row."""
+from synth.tables.claims import CLAIM, claims
+from synth.tables.rules import Rule
 
 
-def judge(frame: pl.DataFrame, settings: Curate, task: str = "", *, compiled: bool) -> pl.DataFrame:
-    """One verdict for each candidate, in their order.
+def unfit(rows: pl.DataFrame) -> pl.DataFrame:
+    """Claims (`CLAIM`) on the rows that nothing was generated for.
 
     Args:
-        frame: Candidates.
-        settings: Thresholds.
-        task: The prompt's own words.
-        compiled: Whether to compile loops (see kernels.py); the result is the same.
-
-    Raises:
-        RecipeError: A rule of the recipe's own that cannot be used.
+        rows: Candidates with their `position`.
     """
-    lawful = rules(settings, task)
-    verdicts = frame.select(
-        reason=pl.when(pl.col("skip") != "")
-        .then("segment_" + pl.col("skip"))
-        .when(pl.col("finish") == "error")
-        .then(pl.lit("engine_error")),
-        value=pl.when((pl.col("skip").fill_null("") == "") & (pl.col("finish") == "error")).then(
-            "error"
-        ),
+    skipped = pl.col("skip").fill_null("") != ""
+    gone = rows.filter(skipped | (pl.col("finish") == "error").fill_null(value=False))
+    reason = pl.when(skipped).then("segment_" + pl.col("skip")).otherwise(pl.lit("engine_error"))
+    value = pl.when(~skipped).then("error")
+    return claims(
+        gone["position"],
+        gone.select(reason).to_series(),
+        value=gone.select(value).to_series(),
     )
-    left = frame.with_row_index("position").filter(verdicts["reason"].is_null())
-    left = measure(left, settings, compiled=compiled)
+
+
+def judge(rows: pl.DataFrame, lawful: Sequence[Rule]) -> pl.DataFrame:
+    """Claims (`CLAIM`) of the rules.
+
+    Args:
+        rows: Candidates with their `position` and measures.
+        lawful: The rules, in the order in which they claim a row.
+    """
+    found = [pl.DataFrame(schema=CLAIM)]
     for rule in lawful:
-        if left.is_empty():
+        if rows.is_empty():
             break
-        left, claimed = _apply(rule, left)
-        verdicts = verdicts.with_columns(
-            verdicts["reason"].scatter(claimed["position"], rule.name),
-            verdicts["value"].scatter(claimed["position"], claimed["value"]),
-        )
-    return verdicts
-
-
-def _apply(rule: Rule, left: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows that the rule leaves, and those that it claims."""
-    measured = left.with_columns(rule.value.alias("value"))
-    good = measured.select(rule.good.fill_null(value=False)).to_series()
-    if good.all():
-        return left, measured.clear().select("position", pl.col("value").cast(pl.String))
-    claimed = measured.filter(~good).select("position", pl.col("value").cast(pl.String))
-    return left.filter(good), claimed
+        measured = rows.with_columns(rule.value.alias("value"))
+        good = measured.select(rule.good.fill_null(value=False)).to_series()
+        if not good.all():
+            gone = measured.filter(~good)
+            found.append(claims(gone["position"], rule.name, value=gone["value"].cast(pl.String)))
+            rows = rows.filter(good)
+    return pl.concat(found)

@@ -5,18 +5,22 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from synth.settings import Curate, Private
-from synth.tables.claims import CLAIM, claims
+from synth.settings import Curate
+from synth.settings.curation import Side
+from synth.tables.claims import claims
 from synth.tables.contamination import Index
-from synth.tables.judging import judge
-from synth.tables.private import Find, private
+from synth.tables.judging import judge, unfit
+from synth.tables.measures import measured, slices
+from synth.tables.private import SIDES, Find, private
+from synth.tables.rules import rules
 from synth.tables.semantic import Embed
+from synth.tables.sketches import Sketch
+from synth.tables.words import Words, words
 
 FACTS = {"segment": pl.UInt64, "length": pl.UInt32, "score": pl.Float64}
 """What is remembered of a row: a hash of its segment's id, characters of its text, and its score,
 lower ones being better."""
 _LOWER_IS_BETTER = {"first": "sample", "r_ifd": "r_ifd", "ifd": "ifd"}
-_SIDES = ("instruction", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,19 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of a block: rows of `FACTS` and `CLAIM`, and rows with stock wording only."""
+    """What was seen of a block.
+
+    Attributes:
+        facts: Rows of `FACTS`.
+        claims: Rows of `CLAIM`; positions count from the block's first row.
+        spared: Rows that share no more than stock wording with a benchmark.
+        sketches: Side -> sketches of the block's rows; empty ones for rows without a generation.
+    """
 
     facts: pl.DataFrame
     claims: pl.DataFrame
     spared: int
+    sketches: dict[Side, Sketch]
 
 
 class Look:
@@ -52,6 +64,7 @@ class Look:
 
     def __init__(self, settings: Curate, tools: Tools, *, compiled: bool) -> None:
         self._settings, self._tools, self._compiled = settings, tools, compiled
+        self._rules = rules(settings, tools.task)
         self._index = (
             Index.build(tools.questions, settings.contamination, compiled=compiled)
             if tools.questions.height
@@ -59,57 +72,99 @@ class Look:
         )
 
     def __call__(self, block: pl.DataFrame) -> Seen:
-        """What is seen of the block; positions count from its first row."""
+        """What is seen of the block."""
+        rows = block.with_row_index("position")
+        found, spared = [unfit(rows)], 0
+        sketches = self.sketches(block.height)
+        rows = _without(rows, found[0])
+        for places in slices(rows):
+            part = rows[places]
+            said = {
+                side: words(side_of(part, side), compiled=self._compiled)
+                for side in {*SIDES, *sketches}
+            }
+            seen, stock = self._claims(part, said)
+            found += seen
+            spared += stock
+            for side, sketch in sketches.items():
+                sketch.put(part["position"].to_numpy(), said[side], compiled=self._compiled)
+        return Seen(self._facts(block), pl.concat(found), spared, sketches)
+
+    def sketches(self, count: int) -> dict[Side, Sketch]:
+        """Of each side that is compared empty sketches of so many rows."""
+        near = self._settings.select.by_shingles
+        sides = set(self._settings.duplicates.on)
+        if near:
+            sides.add("text")
+        slots = near or self._settings.duplicates.near is not None
+        return {side: Sketch.empty(count, slots=slots) for side in sides}
+
+    def _facts(self, block: pl.DataFrame) -> pl.DataFrame:
         name = self._settings.rank
         score = -pl.col("logprob") if name == "logprob" else pl.col(_LOWER_IS_BETTER[name])
-        facts = block.select(
+        return block.select(
             segment=pl.col("segment_id").str.to_integer(base=16, dtype=pl.UInt64),
             length=pl.col("text").str.len_chars(),
             score=score.cast(pl.Float64),
         )
-        judged = judge(block, self._settings, self._tools.task, compiled=self._compiled)
-        judged = judged.with_row_index("position").drop_nulls("reason")
-        found = [claims(judged["position"], judged["reason"], value=judged["value"])]
-        rows = block.select(*_SIDES).with_row_index("position")
-        rows = _without(rows, found[0])
-        spared = 0
-        if self._index is not None:
-            contaminated, spared = self._contaminated(rows, self._index)
-            found.append(contaminated)
-            rows = _without(rows, contaminated)
-        found.append(self._private(rows))
-        return Seen(facts, pl.concat(found), spared)
 
-    def _contaminated(self, rows: pl.DataFrame, index: Index) -> tuple[pl.DataFrame, int]:
+    def _claims(
+        self, rows: pl.DataFrame, said: Mapping[Side, Words]
+    ) -> tuple[list[pl.DataFrame], int]:
+        """Claims on the rows of a slice, and how many of them hold stock wording only."""
+        measures = measured(
+            rows, said["instruction"], said["text"], self._settings, compiled=self._compiled
+        )
+        found, spared = [judge(measures, self._rules)], 0
+        if self._index is not None:
+            contaminated, spared = self._contaminated(rows, found[0], self._index)
+            found.append(contaminated)
+        if "drop" in self._settings.private.actions.values():
+            found.append(self._private(_without(rows, *found)))
+        return found, spared
+
+    def _contaminated(
+        self, rows: pl.DataFrame, gone: pl.DataFrame, index: Index
+    ) -> tuple[pl.DataFrame, int]:
         """Claims on the rows that hold a question, and how many hold stock wording only."""
         parts, stock = [], [pl.Series(dtype=pl.Int64)]
-        for side in _SIDES:
+        for side in SIDES:
             hits = index.hits(rows[side], compiled=self._compiled)
             parts.append(hits.found.with_columns(side=pl.lit(side)))
             stock.append(pl.Series(hits.spared, dtype=pl.Int64))
-        found = pl.concat(parts).unique("row", keep="first", maintain_order=True)
         spared = pl.concat(stock).unique()
+        found = pl.concat(parts).unique("row", keep="first", maintain_order=True)
+        spared = spared.filter(~spared.is_in(found["row"].implode()))
+        places = rows["position"]
+        found = _without(found.with_columns(position=places.gather(found["row"])), gone)
         told = ("side", "benchmark", "number", "span", "question_span", pl.col("coverage").round(3))
-        evidence = found.select(pl.struct(told).struct.json_encode()).to_series()
         said = claims(
-            rows["position"].gather(found["row"]),
+            found["position"],
             "contaminated",
-            value=pl.select(pl.format("{}[{}]", found["benchmark"], found["number"])).to_series(),
-            evidence=evidence,
+            value=found.select(pl.format("{}[{}]", "benchmark", "number")).to_series(),
+            evidence=found.select(pl.struct(told).struct.json_encode()).to_series(),
         )
-        return said, int((~spared.is_in(found["row"].implode())).sum())
+        return said, _without(places.gather(spared).to_frame(), gone).height
 
     def _private(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Claims on the rows with private data of kinds for which rows are dropped."""
-        actions = self._settings.private.model_dump()
-        only = {kind: "keep" for kind, action in actions.items() if action == "mask"}
-        dropping: Private = self._settings.private.model_copy(update=only)
-        if "drop" not in actions.values():
-            return pl.DataFrame(schema=CLAIM)
+        only = {
+            kind: "keep"
+            for kind, action in self._settings.private.actions.items()
+            if action == "mask"
+        }
+        dropping = self._settings.private.model_copy(update=only)
         found = private(rows, dropping, self._tools.find, self._tools.signs)
         gone = pl.DataFrame({"position": rows["position"], "kind": found["private"]}).drop_nulls()
         return claims(gone["position"], "private", value=gone["kind"])
 
 
-def _without(rows: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(~pl.col("position").is_in(gone["position"].implode()))
+def side_of(rows: pl.DataFrame, side: Side) -> pl.Series:
+    """The texts of a side; `both` are the two as one."""
+    names = SIDES if side == "both" else (side,)
+    return rows.select(pl.concat_str(pl.col(names).fill_null(""), separator="\n")).to_series()
+
+
+def _without(rows: pl.DataFrame, *gone: pl.DataFrame) -> pl.DataFrame:
+    places = pl.concat([part["position"] for part in gone])
+    return rows.filter(~pl.col("position").is_in(places.implode()))

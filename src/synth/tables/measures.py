@@ -7,7 +7,7 @@ from synth.tables import asked, pages
 from synth.tables.grams import ngrams, repeats
 from synth.tables.languages import languages
 from synth.tables.letters import letters
-from synth.tables.words import words
+from synth.tables.words import Words, words
 
 MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
     "licence": (pl.String, "`licence` (or `license`) of the metadata; null where none is stated"),
@@ -35,7 +35,7 @@ MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
 }
 """Name -> type and meaning. Measures of a null instruction are null, or 0 where they count."""
 
-_SLICE = 2048  # rows at a time, so that no array is large; those of ASCII alone go apart, quicker
+_SLICE = 2048
 
 
 def measure(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.DataFrame:
@@ -46,24 +46,50 @@ def measure(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.Data
         settings: The n-grams' limits, and whether languages matter.
         compiled: Whether to compile loops (see kernels.py); the result is the same.
     """
-    schema = {name: kind for name, (kind, _) in MEASURES.items()}
-    order = frame.select(_ascii().arg_sort()).to_series()
+    places = slices(frame)
     parts = [
-        pl.DataFrame(_measures(part, settings, compiled=compiled), schema=schema)
-        for part in frame[order].iter_slices(_SLICE)
-        if part.height
+        frame.clear().with_columns(pl.lit(None, kind).alias(n) for n, (kind, _) in MEASURES.items())
     ]
-    measures = pl.concat(parts)[order.arg_sort()] if parts else pl.DataFrame(schema=schema)
-    return frame.hstack(measures)
+    for rows in places:
+        part = frame[rows]
+        ask, say = (words(part[side], compiled=compiled) for side in ("instruction", "text"))
+        parts.append(measured(part, ask, say, settings, compiled=compiled))
+    return pl.concat(parts)[pl.concat([pl.Series(dtype=pl.UInt32), *places]).arg_sort()]
 
 
-def _measures(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> dict[str, object]:
-    return {
+def slices(frame: pl.DataFrame) -> list[pl.Series]:
+    """Places of rows to be looked at together: few, that no array is large; those of ASCII apart.
+
+    What is ASCII alone is quicker to look at.
+    """
+    narrow = frame.select(_ascii()).to_series()
+    return [
+        rows[first : first + _SLICE].cast(pl.UInt32)
+        for rows in (narrow.arg_true(), (~narrow).arg_true())
+        for first in range(0, rows.len(), _SLICE)
+    ]
+
+
+def measured(
+    frame: pl.DataFrame, ask: Words, say: Words, settings: Curate, *, compiled: bool
+) -> pl.DataFrame:
+    """Adds the columns of `MEASURES` to the rows of a slice.
+
+    Args:
+        frame: Candidates.
+        ask: Words of their instructions.
+        say: Words of their texts.
+        settings: The n-grams' limits, and whether languages matter.
+        compiled: Whether to compile loops (see kernels.py); the result is the same.
+    """
+    schema = {name: kind for name, (kind, _) in MEASURES.items()}
+    found = {
         **_sizes(frame),
-        **dict(_of_words(frame, settings, compiled=compiled)),
+        **_of_words(frame, ask, say, settings, compiled=compiled),
         **_of_pages(frame["text"]),
         **_languages(frame, settings),
     }
+    return frame.hstack(pl.DataFrame(found, schema=schema))
 
 
 def _ascii() -> pl.Expr:
@@ -88,9 +114,10 @@ def _sizes(frame: pl.DataFrame) -> dict[str, object]:
     }
 
 
-def _of_words(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> dict[str, object]:
+def _of_words(
+    frame: pl.DataFrame, ask: Words, say: Words, settings: Curate, *, compiled: bool
+) -> dict[str, object]:
     instructions, texts = frame["instruction"], frame["text"]
-    ask, say = words(instructions, compiled=compiled), words(texts, compiled=compiled)
     narrow = bool(frame.select(_ascii().all()).item())
     ask_letters, say_letters = (letters(side, narrow=narrow) for side in (instructions, texts))
     top, repeated = ngrams(

@@ -13,14 +13,14 @@ import numpy.typing as npt
 from synth.tables.ahead import ahead
 from synth.tables.kernels import kernel
 from synth.tables.sketches import SLOTS, ShingleSets, Signatures, similarities
-from synth.tables.words import Hashes, Places
+from synth.tables.words import Places
 
 Rows = npt.NDArray[np.int64]
 
 _MARGIN = 0.12  # three standard deviations of an estimate at 0.7: nearer than this is unsure
 _FAR = 0.25  # six: in a group of thousands some estimate is off by four
 _LEADERS = 8  # a row is compared with so many of its bucket's best: a hot bucket stays linear
-_FILTER = 22  # bits of the hashes by which rows of other bands are passed over
+_FILTER = np.uint64(64 - 22)  # of a band's hash so many bits are not looked at
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -76,23 +76,12 @@ def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple
     yield from ahead(lambda start: _equal_in_band(slots, order, start, width), starts)
 
 
-def neighbours(slots: Signatures, rows: Rows, others: Rows, threshold: float) -> Rows:
-    """The rows that may be near one of the others: in some band equal to one, or taken for it."""
-    if not rows.size or not others.size:
-        return rows[:0]
-    width = _width(threshold)
+def neighbours(
+    slots: Signatures, rows: Rows, others: Rows, threshold: float, *, compiled: bool
+) -> Rows:
+    """The rows that may be near one of the others: those equal to one in a band, and some more."""
     found = np.zeros(rows.size, bool)
-
-    def shares(start: int) -> npt.NDArray[np.bool_]:
-        there = np.zeros(1 << _FILTER, bool)
-        there[_band(slots, others, start, width) >> np.uint64(64 - _FILTER)] = True
-        found: npt.NDArray[np.bool_] = there[
-            _band(slots, rows, start, width) >> np.uint64(64 - _FILTER)
-        ]
-        return found
-
-    for some in ahead(shares, range(0, SLOTS - width + 1, width)):
-        found |= some
+    _meets.way(compiled)(slots, rows, others, _width(threshold), found)
     near: Rows = rows[found]
     return near
 
@@ -114,20 +103,14 @@ def _width(threshold: float) -> int:
     return 5 if threshold >= 0.7 else 4 if threshold >= 0.6 else 3
 
 
-def _band(slots: Signatures, rows: Rows, start: int, width: int) -> Hashes:
-    """A hash of `width` slots of each row."""
-    band = slots[rows, start : start + width]
-    key = np.zeros(rows.size, np.uint64)
-    for slot in range(width):
-        key = key << np.uint64(8) | band[:, slot]
-    return key * _MIX
-
-
 def _equal_in_band(slots: Signatures, order: Rows, start: int, width: int) -> tuple[Rows, Rows]:
     """Places of later and earlier rows that are equal in `width` slots from `start` on."""
+    band = slots[order, start : start + width]
+    key = np.zeros(order.size, np.uint64)
+    for slot in range(width):
+        key = key << np.uint64(8) | band[:, slot]
     bits = np.uint64(max(1, int(order.size - 1).bit_length()))
-    # Leaves room for the place, so that one sort does for both.
-    key = _band(slots, order, start, width) >> bits
+    key = (key * _MIX) >> bits  # leaves room for the place, so that one sort does for both
     packed = np.sort(key << bits | np.arange(order.size, dtype=np.uint64))
     key, place = packed >> bits, packed & ((np.uint64(1) << bits) - np.uint64(1))
     same = key[1:] == key[:-1]
@@ -149,6 +132,28 @@ def _unsure(slots: Signatures, rows: Rows, ends: Places, threshold: float) -> Ro
     asked = np.ones(rows.size, bool)
     asked[first[sure]] = asked[first[sure] + 1] = False
     return np.flatnonzero(asked)
+
+
+@kernel
+def _meets(
+    slots: Signatures, rows: Rows, others: Rows, width: int, found: npt.NDArray[np.bool_]
+) -> None:
+    """Whether each row is equal to one of the others in a band, or seems to be."""
+    there = np.zeros(1 << 22, np.bool_)
+    for row in others:
+        for start in range(0, slots.shape[1] - width + 1, width):
+            key = np.uint64(start)
+            for slot in range(start, start + width):
+                key = key << np.uint64(8) | np.uint64(slots[row, slot])
+            there[key * _MIX >> _FILTER] = True
+    for place in range(rows.size):
+        for start in range(0, slots.shape[1] - width + 1, width):
+            key = np.uint64(start)
+            for slot in range(start, start + width):
+                key = key << np.uint64(8) | np.uint64(slots[rows[place], slot])
+            if there[key * _MIX >> _FILTER]:
+                found[place] = True
+                break
 
 
 @kernel

@@ -13,10 +13,11 @@ from typing import Literal, Protocol
 import polars as pl
 
 from synth.settings import Private
+from synth.settings.curation import Side
 
 _LETTERS = re.compile(r"[\W_]+")
 _SPACED = {"phone", "iban", "card"}  # kinds that are the same however they are spaced
-SIDES = ("instruction", "text")
+SIDES: tuple[Side, ...] = ("instruction", "text")
 
 
 class Span(Protocol):

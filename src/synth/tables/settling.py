@@ -1,19 +1,22 @@
 """Claims on single rows -> claims between rows: the best sample, repeats, and what is selected."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from synth.settings import Duplicates, Select
+from synth.settings.curation import Side as SideName
 from synth.tables.alike import Embeddings, Near, Sketches
 from synth.tables.candidate import Candidates
 from synth.tables.claims import CLAIM, claims
 from synth.tables.duplicates import Check, Repeats, Side, Texts, settled
-from synth.tables.looking import Tools
+from synth.tables.looking import Tools, side_of
+from synth.tables.private import SIDES
 from synth.tables.selection import choices, select
 from synth.tables.semantic import Meanings
+from synth.tables.sketches import Sketch
 
 Rows = npt.NDArray[np.int64]
 
@@ -25,6 +28,7 @@ class Settling:
         self,
         rows: pl.DataFrame,
         found: Sequence[pl.DataFrame],
+        sketches: Mapping[SideName, Sketch],
         candidates: Candidates,
         tools: Tools,
     ) -> None:
@@ -33,15 +37,15 @@ class Settling:
         Args:
             rows: `segment`, `length`, `score` and `rank` of all rows.
             found: Claims.
+            sketches: Side -> what is remembered of its texts.
             candidates: The rows.
             tools: What other rooms lend.
         """
         self._rows, self._claims = rows, list(found)
-        self._candidates, self._tools = candidates, tools
+        self._sketches, self._candidates, self._tools = sketches, candidates, tools
         self._open = np.ones(rows.height, bool)
         for claim in found:
             self._open[claim["position"].to_numpy()] = False
-        self._sides: dict[str, Side] = {}
         self._meanings: dict[str, Meanings] = {}
 
     def claimed(self) -> pl.DataFrame:
@@ -63,7 +67,7 @@ class Settling:
         order = self._order(settings.keep)
         checks: dict[str, Check] = {}
         for name in settings.on:
-            side = self._side(name, settings.near)
+            side = Side(self._sketches[name], self._texts(name), settings.near)
             checks[f"same_{name}"] = side.same
             if settings.near is not None:
                 checks[f"near_{name}"] = side.near
@@ -87,22 +91,13 @@ class Settling:
         self._claim(claims(out["position"], out["reason"], value=out["value"]))
 
     def _alike(self, rows: Rows, settings: Select) -> Near | None:
-        if settings.diversity is None:
-            return None
-        if settings.over == "embeddings":
+        if settings.by_embeddings:
             return Embeddings(self._meaning("text").of(rows))
-        return Sketches(self._side("text", settings.diversity).slots[rows])
+        if not settings.by_shingles:
+            return None
+        return Sketches(self._sketches["text"].slots[rows])
 
-    def _side(self, name: str, near: float | None) -> Side:
-        """That side of the open rows; with signatures if `near` says so."""
-        there = self._sides.get(name)
-        if there is None or (near is not None and not there.slots.size):
-            texts, count = self._texts(name), self._candidates.count
-            there = Side(texts, count, np.flatnonzero(self._open), near)
-            self._sides[name] = there
-        return there
-
-    def _meaning(self, name: str) -> Meanings:
+    def _meaning(self, name: SideName) -> Meanings:
         """Embeddings of that side of the open rows."""
         if name not in self._meanings:
             if self._tools.embed is None:
@@ -110,13 +105,10 @@ class Settling:
             self._meanings[name] = Meanings(self._texts(name), self._open, self._tools.embed)
         return self._meanings[name]
 
-    def _texts(self, name: str) -> Texts:
-        names = [name] if name != "both" else ["instruction", "text"]
-        whole = pl.concat_str(pl.all().fill_null(""), separator="\n")
-
+    def _texts(self, name: SideName) -> Texts:
         def texts() -> Iterator[pl.Series]:
-            for block in self._candidates.blocks(*names):
-                yield block.select(whole).to_series()
+            for block in self._candidates.blocks(*(SIDES if name == "both" else (name,))):
+                yield side_of(block, name)
 
         return texts
 

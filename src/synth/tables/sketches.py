@@ -6,6 +6,7 @@ König 2010), so that the share of equal slots of two signatures tells their Jac
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,37 @@ class ShingleSets:
 
     hashes: npt.NDArray[np.uint32]
     ends: Places
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What is remembered of many texts.
+
+    Attributes:
+        prints: (texts,) a hash of each; 0 for one without words.
+        slots: (texts, slots) their signatures; (0, slots) where only equal texts are looked for.
+    """
+
+    prints: Hashes
+    slots: Signatures
+
+    @classmethod
+    def empty(cls, count: int, *, slots: bool) -> Self:
+        """Of so many texts of which nothing is known."""
+        signed = count if slots else 0
+        return cls(np.zeros(count, np.uint64), np.zeros((signed, SLOTS), np.uint8))
+
+    def put(self, rows: npt.NDArray[np.integer], found: Words, *, compiled: bool) -> None:
+        """Remembers the words of those texts."""
+        self.prints[rows] = fingerprints(found)
+        if self.slots.size:
+            self.slots[rows] = signatures(found, compiled=compiled)
+
+    def put_all(self, start: int, others: "Sketch") -> None:
+        """Remembers what others remember, of the texts from `start` on."""
+        self.prints[start : start + others.prints.size] = others.prints
+        if self.slots.size:
+            self.slots[start : start + others.prints.size] = others.slots
 
 
 def signatures(words: Words, *, compiled: bool) -> Signatures:

@@ -56,7 +56,7 @@ def sorted_out(
     )
     places = claims["position"].to_numpy()
     masks = settings.model_copy(
-        update={kind: "mask" for kind, action in settings.model_dump().items() if action == "drop"}
+        update={kind: "mask" for kind, action in settings.actions.items() if action == "drop"}
     )
 
     def sort(part: tuple[int, pl.DataFrame]) -> Sorted:
