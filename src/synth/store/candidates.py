@@ -237,10 +237,12 @@ def _readable(run: Run) -> Iterator[None]:
 
 
 def _broken(run: Run) -> Path:
-    """The first file of candidates that is cut short, or their folder."""
-    for path in (run.segments, *run.shards()):
+    """The first file of candidates that is cut short or lacks a column, or their folder."""
+    columns = {run.segments: set(_SEGMENT.names)} | dict.fromkeys(run.shards(), set(_ANSWER))
+    for path, expected in columns.items():
         try:
-            pq.read_metadata(path)
+            if expected - set(pq.read_schema(path).names):
+                return path
         except (pa.ArrowInvalid, OSError):
             return path
     return run.candidates

@@ -1,0 +1,203 @@
+"""`synth curate` over a run folder: equal bytes however it is read, and bad input named."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+import synth.tables.ahead as ahead
+from synth.cli import app
+from synth.errors import InputError, RunError
+from synth.models.local import LocalModels
+from synth.recipe import Recipe, load_recipe
+from synth.stages.curate import curate
+from synth.stages.export import export
+from synth.store.run import Run
+from tests.candidates import ID, row
+
+ANSWER = [
+    "sample", "seed", "wanted", "shortened", "instruction", "finish", "tokens", "logprob",
+    "r_ifd", "ifd", "error", "provenance",
+]  # fmt: skip
+MAIL = "jane.doe@example.com"
+
+
+def recipe_of(*sets: str) -> Recipe:
+    return load_recipe("nano", ["generate.scores=[]", *sets])
+
+
+def made(count: int) -> list[dict[str, Any]]:
+    """Good rows, among them repeats, private data, rows that fail, and a benchmark's question."""
+    draw = random.Random(5)
+    rows = []
+    for number in range(count):
+        one = row(number % 60, segment_id=f"{number * 7919:016x}", logprob=-draw.random())
+        if number % 60 != number or number % 9 == 0:
+            one["text"] += f" Its place is hut {chr(97 + number % 26)}{chr(97 + number // 26)}."
+        if number % 5 == 0:
+            one["text"] += f" Write to {MAIL} of it."
+        if number % 11 == 0:
+            one["logprob"] = -7.0
+        rows.append(one)
+    return rows
+
+
+def run_of(folder: Path, rows: list[dict[str, Any]], shards: int = 1) -> Run:
+    """A run folder with these candidates, their answers in so many shards, in random order."""
+    run = Run(folder)
+    run.open(recipe_of())
+    run.segments.parent.mkdir()
+    frame = pl.DataFrame(rows).with_columns(
+        pl.int_range(1, len(rows) + 1, dtype=pl.UInt64).alias("n")
+    )
+    of_corpus = ["segment_id", "document_id", "start", "end", "text", "skip", "metadata"]
+    segments = frame.select(*of_corpus, requests=pl.concat_list("n"))
+    segments.write_parquet(run.segments)
+    order = random.Random(shards).sample(range(len(rows)), len(rows))
+    answers = frame[order].select(pl.col("n").alias("request"), *ANSWER)
+    answers = answers.cast({"r_ifd": pl.Float64, "ifd": pl.Float64})
+    size = -(-len(rows) // shards)
+    for number, part in enumerate(answers.iter_slices(size)):
+        part.write_parquet(run.shard(number))
+    counts = {
+        "documents": 1, "bad_lines": 0, "repeated_documents": 0, "empty_documents": 0,
+        "segments": len(rows),
+    }  # fmt: skip
+    run.commit("backtranslate", "made", counts, time.time())
+    return run
+
+
+def hashes(run: Run) -> list[str]:
+    files = (run.curated, run.rejected, run.ledger)
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+
+
+def test_equal_bytes_over_shards_and_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = made(200)
+    found = []
+    for shards, threads in ((1, 1), (1, 2), (37, 2)):
+        monkeypatch.setattr(ahead, "THREADS", threads)
+        run = run_of(tmp_path / f"{shards}-{threads}", rows, shards)
+        assert len(run.shards()) == min(shards, 34)  # of 6 each
+        ledger = curate(run, recipe_of(), LocalModels()).counts
+        found.append(hashes(run))
+    assert found[0] == found[1] == found[2]
+    assert {"kept", "near_text", "unlikely"} <= set(ledger["buckets"])
+    assert sum(ledger["buckets"].values()) == 200
+    assert ledger["masked"]["curated"]["email"] > 0
+
+
+def test_equal_bytes_in_a_process_of_one_thread(tmp_path: Path) -> None:
+    rows = made(120)
+    here = run_of(tmp_path / "here", rows)
+    curate(here, recipe_of(), LocalModels())
+    there = run_of(tmp_path / "there", rows)
+    command = [sys.executable, "-m", "synth", "curate", "--run", str(there.folder), "--json"]
+    alone = {**os.environ, "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, "--set", "generate.scores=[]"], check=True, env=alone)
+    assert hashes(here) == hashes(there)
+
+
+def test_private_data_is_nowhere_in_what_is_written(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", made(60))
+    ledger = curate(run, recipe_of(), LocalModels()).counts
+    for path in (run.curated, run.rejected):
+        assert MAIL not in pl.read_parquet(path).write_json()
+    masked = {name: counts["email"] for name, counts in ledger["masked"].items()}
+    assert sum(masked.values()) == 12
+    kept = curate(run, recipe_of("curate.private.email=keep"), LocalModels()).counts
+    assert kept["masked"] == {"curated": {}, "rejected": {}}
+    assert MAIL in pl.read_parquet(run.curated).write_json()
+
+
+def test_a_shard_without_a_column_is_named(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", made(30), shards=3)
+    pl.read_parquet(run.shard(1)).drop("logprob").write_parquet(run.shard(1))
+    with pytest.raises(RunError, match=r"part-00001\.parquet: cannot be read"):
+        curate(run, recipe_of(), LocalModels())
+    assert not run.curated.exists()
+
+
+def test_a_rule_that_rejects_everything_leaves_an_account(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", made(30))
+    strict = recipe_of('curate.rules=[{name: none, good: "text_words < 0", value: text_words}]')
+    ledger = curate(run, strict, LocalModels()).counts
+    assert ledger["buckets"]["kept"] == 0
+    assert sum(ledger["buckets"].values()) == 30
+    assert pl.read_parquet(run.curated).height == 0
+    with pytest.raises(RunError, match="no row was kept"):
+        export(run, strict, tmp_path / "out")
+
+
+def test_no_candidates_at_all(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", made(1))
+    pl.read_parquet(run.segments).clear().write_parquet(run.segments)
+    run.shard(0).unlink()
+    done = run.done("backtranslate")
+    assert done is not None
+    run.commit("backtranslate", "made", done.counts | {"segments": 0}, time.time())
+    assert curate(run, recipe_of(), LocalModels()).counts["buckets"] == {"kept": 0}
+    assert pl.read_parquet(run.curated).height == pl.read_parquet(run.rejected).height == 0
+
+
+QUESTION = (
+    "Which of the following animals is known to sleep through most of the long winter in its den"
+    " and to wake only when the first warm days of spring have come?"
+)
+
+
+def exam(folder: Path, *questions: str) -> str:
+    path = folder / "exam.jsonl"
+    path.write_text("".join(json.dumps({"question": one}) + "\n" for one in questions))
+    return f"curate.contamination={{benchmarks: [{{path: {path}}}]}}"
+
+
+def test_benchmarks_are_read_from_files_and_a_changed_one_is_read_again(tmp_path: Path) -> None:
+    rows = [row(0, text=f"{row(0)['text']} {QUESTION}"), row(1)]
+    run = run_of(tmp_path / "run", rows)
+    recipe = recipe_of(exam(tmp_path, "What is a tool?"))
+    assert curate(run, recipe, LocalModels()).counts["buckets"] == {"kept": 2}
+    assert curate(run, recipe, LocalModels()).skipped
+    assert recipe == recipe_of(exam(tmp_path, "What is a tool?", QUESTION))
+    counts = curate(run, recipe, LocalModels()).counts
+    assert counts["buckets"] == {"kept": 1, "contaminated": 1}
+    assert counts["contamination"] == {"questions": 2, "spared": 0, "missing": {}}
+    assert pl.read_parquet(run.rejected)["value"].to_list() == [f"{tmp_path}/exam.jsonl[1]"]
+
+
+def test_a_benchmark_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", made(3))
+    recipe = recipe_of("curate.contamination={benchmarks: [{path: nowhere.jsonl}]}")
+    with pytest.raises(InputError, match=r"nowhere\.jsonl: no such file of questions"):
+        curate(run, recipe, LocalModels())
+
+
+def test_a_benchmark_out_of_reach_is_told_and_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(tmp_path / "run", [row(0, text=f"{row(0)['text']} {QUESTION}"), row(1)])
+    away = "curate.contamination={benchmarks: [{dataset: exams/winter}]}"
+    command = ["curate", "--run", str(run.folder), "--set", "generate.scores=[]", "--set", away]
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 0
+    assert "NOT CHECKED against exams/winter" in told.stdout
+    assert curate(run, recipe_of(away), LocalModels()).skipped
+    # Now the dataset can be had: here it is a folder of that name.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "exams/winter").mkdir(parents=True)
+    pl.DataFrame({"question": [QUESTION]}).write_parquet("exams/winter/test.parquet")
+    done = curate(run, recipe_of(away), LocalModels())
+    assert not done.skipped
+    assert done.counts["buckets"] == {"kept": 1, "contaminated": 1}
+    assert ID[0] in pl.read_parquet(run.rejected)["segment_id"].to_list()
