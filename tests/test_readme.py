@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 
 from synth.cli import app
-from synth.recipe import load_recipe
+from synth.recipe import Recipe, load_recipe
 from tests.conftest import ROOT
 
 READMES = [ROOT / "README.md", ROOT / "recipes" / "README.md", ROOT / "data" / "README.md"]
@@ -55,3 +56,21 @@ def test_every_command_shown_is_one_that_works(path: Path, command: str) -> None
             assert load_recipe(parsed["recipe"], parsed["set_"] or [])
         case other:
             pytest.fail(f"{path.name}: do not know how to check {other!r}")
+
+
+SETTINGS = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
+SHOWN = SETTINGS.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+def test_the_sweep_finds_settings() -> None:
+    assert {key for block in SHOWN for key in yaml.safe_load(block)} >= {"pairs", "curate"}
+
+
+@pytest.mark.parametrize("block", SHOWN, ids=[block.splitlines()[1].strip() for block in SHOWN])
+def test_all_settings_shown_are_those_of_a_recipe(block: str) -> None:
+    shown = yaml.safe_load(block)
+    recipe = yaml.safe_load(load_recipe("nano").to_yaml())
+    for section, values in shown.items():
+        assert values
+        recipe[section] |= values
+    Recipe.model_validate(recipe)

@@ -205,7 +205,7 @@ def test_rows_of_one_meaning_are_repeats(threads: int, monkeypatch: pytest.Monke
         return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
     rows = [row(n, instruction=asked) for n, asked in enumerate(meant)]
-    wanted = Duplicates(on=["instruction"], semantic=0.95)
+    wanted = Duplicates(sides=["instruction"], semantic=0.95)
     result = sort(
         *rows,
         settings=Curate(duplicates=wanted, embedder="scripted"),

@@ -25,7 +25,7 @@ class OwnRule(Section):
 class Duplicates(Section):
     """Which rows say the same as one that stays."""
 
-    on: list[Side] = Field(["text", "instruction"])
+    sides: list[Side] = Field(["text", "instruction"])
     """Sides that are compared, in this order; `both` compares the two as one text."""
     near: float | None = Field(0.7, ge=0.5, le=1)
     """Jaccard similarity of 5-word shingles from which two sides are the same; None: exact ones."""

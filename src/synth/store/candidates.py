@@ -238,7 +238,7 @@ def _readable(run: Run) -> Iterator[None]:
 
 def _broken(run: Run) -> Path:
     """The first file of candidates that is cut short or lacks a column, or their folder."""
-    columns = {run.segments: set(_SEGMENT.names)} | dict.fromkeys(run.shards(), set(_ANSWER))
+    columns = {run.segments: set(_SEGMENT.names)} | {shard: set(_ANSWER) for shard in run.shards()}
     for path, expected in columns.items():
         try:
             if expected - set(pq.read_schema(path).names):

@@ -93,7 +93,7 @@ class Look:
     def sketches(self, count: int) -> dict[Side, Sketch]:
         """Of each side that is compared empty sketches of so many rows."""
         near = self._settings.select.by_shingles
-        sides = set(self._settings.duplicates.on)
+        sides = set(self._settings.duplicates.sides)
         if near:
             sides.add("text")
         slots = near or self._settings.duplicates.near is not None

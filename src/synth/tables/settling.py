@@ -66,7 +66,7 @@ class Settling:
         """Of rows that say the same on a side one stays."""
         order = self._order(settings.keep)
         checks: dict[str, Check] = {}
-        for name in settings.on:
+        for name in settings.sides:
             side = Side(self._sketches[name], self._texts(name), settings.near)
             checks[f"same_{name}"] = side.same
             if settings.near is not None:
