@@ -20,8 +20,8 @@ from synth.cli.options import (
     SetOption,
     StrictOption,
 )
-from synth.cli.session import local_models, session_of
-from synth.cli.show import show_pairs, tell
+from synth.cli.session import errors_told, local_models, session_of
+from synth.cli.show import show_pairs, tell, tell_difference
 
 if TYPE_CHECKING:
     from synth.records import Outcome
@@ -170,6 +170,21 @@ def export(
         outcomes = [sort(session.run, session.recipe, local_models(), session.listen)]
         outcomes.append(stage(session.run, session.recipe, to, session.listen))
         tell(outcomes, session, as_json)
+
+
+@app.command()
+def diff(
+    old: Annotated[
+        str, typer.Argument(help="Run folder, dataset folder, or OWNER/NAME[@REVISION].")
+    ],
+    new: Annotated[str, typer.Argument(help="The same, of the later version.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Two versions of a dataset -> what became of rows, reasons, scores and settings."""
+    with errors_told():
+        from synth.stages.diff import diff as stage
+
+        tell_difference(stage(old, new), as_json)
 
 
 @app.command()

@@ -35,13 +35,7 @@ def session_of(
     name: str, folder: Path | None, overrides: list[str] | None, *, writes: bool = True
 ) -> Iterator[Session]:
     """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    # At import it reports that a faster 4-bit kernel for the CPU is not installed.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    try:
+    with errors_told():
         from synth.recipe import load_recipe
         from synth.store.run import Run
 
@@ -54,6 +48,19 @@ def session_of(
             if writes:
                 run.open(recipe)
             yield Session(run, recipe, listen, wipe)
+
+
+@contextmanager
+def errors_told() -> Iterator[None]:
+    """Errors and Ctrl-C become one line and a status; libraries are told to be quiet."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    # At import it reports that a faster 4-bit kernel for the CPU is not installed.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    try:
+        yield
     except SynthError as error:
         typer.echo(f"synth: {safe(' '.join(str(error).split()))}", err=True)
         raise typer.Exit(1) from error

@@ -125,6 +125,31 @@ def _show_stories(outcome: "Outcome") -> None:
         _table("Rules", ("rule", "measured", "", "source"), rules)
 
 
+def tell_difference(outcome: "Outcome", as_json: bool) -> None:
+    """Prints how two versions of a dataset differ."""
+    counts = outcome.counts
+    if as_json:
+        typer.echo(json.dumps(counts, ensure_ascii=False))
+        return
+    rows = counts["rows"]
+    title = safe(f"{counts['old']} -> {counts['new']}")
+    kinds = ("same", "changed", "added", "removed")
+    _table(title, ("rows", "count"), [(kind, str(rows[kind])) for kind in kinds])
+    scores = rows["logprob"]
+    quantiles = [
+        (
+            name,
+            *(f"{scores[side][name]:g}" if name in scores[side] else "" for side in ("old", "new")),
+        )
+        for name in dict.fromkeys([*scores["old"], *scores["new"]])
+    ]
+    _table("Log-probability of the instruction", ("rows", "before", "after"), quantiles)
+    for name, what in (("segments", "segments"), ("settings", "settings")):
+        changed = [(key, *map(_cell, pair)) for key, pair in counts[name].items()]
+        if changed:
+            _table(f"Changed {what}", ("", "before", "after"), changed)
+
+
 def _cell(value: Any) -> str:  # noqa: ANN401
     if isinstance(value, str):
         return value

@@ -1,0 +1,107 @@
+"""A run folder, a dataset folder or a dataset on the Hub -> its rows, account and recipe."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from synth.errors import InputError
+from synth.store.run import Run
+
+_WANTED = ["data/*.parquet", "provenance.json", "recipe.yaml"]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A version of a dataset.
+
+    Attributes:
+        name: What it was asked for by.
+        rows: `id`, `instruction`, `text` and `logprob`.
+        buckets: Bucket -> segments.
+        recipe: Its settings.
+    """
+
+    name: str
+    rows: pl.LazyFrame
+    buckets: Mapping[str, int]
+    recipe: Mapping[str, Any]
+
+
+def snapshot(name: str) -> Snapshot:
+    """What there is of that name.
+
+    Args:
+        name: A run folder, a dataset folder, or `OWNER/NAME`, or `OWNER/NAME@REVISION`.
+
+    Raises:
+        InputError: When there is none, or it cannot be read.
+        RunError: For a run that nobody has curated.
+    """
+    folder = Path(name)
+    if (folder / "manifest.json").is_file():
+        return _of_run(name, Run(folder))
+    if not folder.is_dir():
+        folder = _downloaded(name)
+    if not (folder / "provenance.json").is_file():
+        raise InputError(f"{name}: neither a run nor a dataset of synth; check the name")
+    return _of_dataset(name, folder)
+
+
+def _of_run(name: str, run: Run) -> Snapshot:
+    counts = run.need("curate").counts
+    rows = pl.scan_parquet(run.curated).rename({"segment_id": "id"})
+    return Snapshot(name, rows.select(*_COLUMNS), counts["buckets"], _yaml(run.recipe))
+
+
+def _of_dataset(name: str, folder: Path) -> Snapshot:
+    provenance = _read(folder / "provenance.json", json.loads)
+    try:
+        buckets = provenance["stages"]["curate"]["counts"]["buckets"]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{name}: its provenance.json has no account of segments") from error
+    rows = pl.scan_parquet(folder / "data" / "*.parquet").select(
+        "id", instruction=_said("user"), text=_said("assistant"), logprob="logprob"
+    )
+    return Snapshot(name, rows, buckets, _yaml(folder / "recipe.yaml"))
+
+
+_COLUMNS = ("id", "instruction", "text", "logprob")
+
+
+def _said(role: str) -> pl.Expr:
+    """The first message of that role."""
+    turn = pl.element()
+    content = turn.filter(turn.struct.field("role") == role).struct.field("content")
+    return pl.col("messages").list.eval(content).list.first()
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    read: dict[str, Any] = _read(path, yaml.safe_load) or {}
+    return read
+
+
+def _read(path: Path, load: Any) -> Any:  # noqa: ANN401
+    try:
+        return load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split()):.80})") from error
+
+
+def _downloaded(name: str) -> Path:
+    """The folder of a Hub dataset in the cache."""
+    from huggingface_hub import snapshot_download
+
+    from synth.store.corpus import hub_errors
+
+    repo, _, revision = name.partition("@")
+    with hub_errors(name):
+        return Path(
+            snapshot_download(
+                repo, repo_type="dataset", revision=revision or None, allow_patterns=_WANTED
+            )
+        )
