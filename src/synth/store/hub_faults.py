@@ -1,0 +1,143 @@
+"""A call to the Hub -> what it returns, tried again while its failure may pass, or one `HubError`.
+
+The Hub's client retries uploads by itself, but neither the creation of a repository, nor its
+description, nor a commit; what it raises ranges from its own errors to bare ones of the line.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from synth.errors import HubError
+
+_TRIES = 5
+_LONGEST = 300.0  # seconds that may be waited at once: the Hub counts its limits over five minutes
+_PASSING = {408, 409, 412, 425, 429, 500, 502, 503, 504}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Tries calls that concern one repository.
+
+    Attributes:
+        repo: Named in the errors.
+        wait: Called with the seconds between two tries.
+    """
+
+    repo: str
+    wait: Callable[[float], None] = time.sleep
+
+    def __call__(self, call: Callable[[], T], tries: int = _TRIES) -> T:
+        """What the call returns, tried again while its failure may pass.
+
+        Raises:
+            HubError: When it does not pass; no token is in its text.
+        """
+        for number in range(tries):
+            try:
+                return call()
+            except _expected() as error:
+                pause = _pause(error, number)
+                if not _may_pass(error) or number == tries - 1 or pause > _LONGEST:
+                    raise HubError(f"{self.repo}: {_advice(error, pause)}") from error
+                self.wait(pause)
+        raise AssertionError("the last try returns or raises")
+
+
+def _expected() -> tuple[type[BaseException], ...]:
+    """What the client lets through when the Hub or the line fails."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    return (
+        HfHubHTTPError,
+        HFValidationError,
+        httpx2.TransportError,
+        json.JSONDecodeError,
+        RuntimeError,  # an LFS upload, its cause is the true error
+        ValueError,
+        OSError,  # the Xet client raises ConnectionError
+    )
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status behind an error, or behind its cause."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return int(response.status_code)
+    if isinstance(error, ConnectionError) and (told := re.search(r"\b[45]\d\d\b", str(error))):
+        return int(told[0])  # the Xet client says it in words
+    return _status(error.__cause__) if error.__cause__ is not None else None
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same call may succeed later."""
+    status = _status(error)
+    return status in _PASSING if status else _is_of_the_line(error)
+
+
+def _is_of_the_line(error: BaseException) -> bool:
+    """Whether an error without a status is of the line: dropped, timed out, not JSON."""
+    import httpx2
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    if isinstance(error, (OfflineModeIsEnabled, httpx2.LocalProtocolError)):
+        return False
+    passing = (httpx2.TransportError, ConnectionError, TimeoutError, json.JSONDecodeError)
+    if isinstance(error, passing):
+        return True
+    lasting = isinstance(error, ValueError)
+    return not lasting and error.__cause__ is not None and _is_of_the_line(error.__cause__)
+
+
+def _pause(error: BaseException, number: int) -> float:
+    """Seconds to wait: what the Hub asks for in either of its two ways, else 1, 2, 4, 8."""
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    response = getattr(error, "response", None)
+    if response is None:
+        return 2.0**number
+    asked = response.headers.get("Retry-After", "")
+    if asked.isdigit():
+        return float(asked)
+    limit = parse_ratelimit_headers(response.headers) if response.status_code == 429 else None
+    return float(limit.reset_in_seconds) if limit and not limit.remaining else 2.0**number
+
+
+def _advice(error: BaseException, pause: float) -> str:
+    """What is wrong and what to do, in one line."""
+    from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
+
+    status = _status(error)
+    known = {
+        401: "the Hub does not know your token; log in with `hf auth login`",
+        403: "your token may not write here; use one with write access, or another name",
+        404: "the Hub does not have it, or hides it from your token; check owner and name",
+    }
+    if status in known:
+        return known[status]
+    if isinstance(error, LocalTokenNotFoundError):
+        return "you are not logged in; run `hf auth login` or set HF_TOKEN"
+    if isinstance(error, OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE forbids it; unset it and run the same command"
+    if pause > _LONGEST:
+        return f"the Hub asks to wait {pause:.0f} s; the same command goes on after that"
+    reason = redacted(" ".join(str(error).split())) or type(error).__name__
+    if _may_pass(error):
+        return f"the Hub cannot be reached ({reason:.160}); the same command goes on later"
+    return f"the Hub refused ({reason:.200}); the same command goes on once that is mended"
+
+
+def redacted(text: str) -> str:
+    """The text without tokens, and without what signs an address."""
+    from huggingface_hub.utils import get_token
+
+    token = get_token()
+    text = text.replace(token, "***") if token else text
+    text = re.sub(r"\bhf_\w+", "***", text)
+    return re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\")]*", r"\1", text)
