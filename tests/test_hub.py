@@ -1,90 +1,9 @@
-"""Publishing to a Hub on loopback: what arrives, and how each fault ends, in both upload modes."""
+"""Publishing to a Hub on loopback, in both upload modes: what arrives, and what does not."""
 
-import random
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from tests.hub import READ_TOKEN, Fault
+from tests.hub.desk import CARD, Desk, commits, desk, desks
 
-import pytest
-
-from tests.hub import READ_TOKEN, TOKEN, Fault, Hub, running
-from tests.hub.client import Mode, Result, Worker, worker
-
-CARD = b"---\nlicense: mit\n---\n\nRows.\n"
-OWNED = ["data/"]
-FOREVER = 999
-
-
-@dataclass
-class Desk:
-    """A Hub, a worker that knows it, and a repository of this test's own."""
-
-    hub: Hub
-    worker: Worker
-    repo: str
-    seed: str
-
-    def files(self, *changes: str, size: int = 60_000) -> dict[str, bytes]:
-        """A dataset that no other test has."""
-        rng = random.Random(self.seed + "".join(changes))
-        rows = rng.randbytes(size) + b"and text, " * 3000
-        return {
-            "README.md": CARD,
-            "data/train-00000-of-00001.parquet": rows,
-            "provenance.json": rng.randbytes(8).hex().encode(),
-        }
-
-    def publish(self, files: dict[str, bytes] | None = None, **options: Any) -> Result:
-        return self.worker.publish(files or self.files(), self.repo, **{"owned": OWNED, **options})
-
-    @property
-    def made(self) -> list[str]:
-        """Messages of the commits that were made."""
-        return self.hub.repos["dataset", self.repo].made
-
-    def there(self, revision: str = "main") -> dict[str, bytes]:
-        found = self.hub.files("dataset", self.repo, revision)
-        return {name: data for name, data in found.items() if name != ".gitattributes"}
-
-
-@pytest.fixture(scope="module")
-def desks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Hub, Worker]]]:
-    modes: tuple[Mode, ...] = ("lfs", "xet")
-    with ExitStack() as stack:
-        found = {}
-        for mode in modes:
-            hub = stack.enter_context(running())
-            folder = tmp_path_factory.mktemp(f"hub-{mode}")
-            found[mode] = hub, stack.enter_context(worker(hub, folder, mode))
-        yield found
-        for mode in modes:
-            stderr = (found[mode][1].folder.parent / "stderr").read_text()
-            assert "hf_" not in stderr
-            assert found[mode][0].leaked == []
-
-
-@pytest.fixture(params=["lfs", "xet"])
-def desk(request: pytest.FixtureRequest, desks: dict[str, tuple[Hub, Worker]]) -> Iterator[Desk]:
-    hub, at_work = desks[request.param]
-    seed = request.node.name
-    hub.asked.clear()
-    yield Desk(hub, at_work, f"me/t{random.Random(seed).randrange(10**9)}", seed)
-    hub.faults.clear()
-    hub.part_size, hub.page_size, hub.shared_names = None, 1000, False
-
-
-def only(mode: str) -> pytest.MarkDecorator:
-    """For a fault that the other mode cannot have."""
-    return pytest.mark.parametrize("desk", [mode], indirect=True)
-
-
-def commits(result: Result, desk: Desk) -> list[str]:
-    """What was committed by a publication that went well."""
-    assert result.error == ""
-    assert result.value["commit"] == desk.hub.repos["dataset", desk.repo].head
-    return desk.made
+__all__ = ["desk", "desks"]
 
 
 def test_a_dataset_arrives_whole_in_one_commit_and_only_once(desk: Desk) -> None:
@@ -196,147 +115,123 @@ def test_large_files_go_in_parts(desk: Desk) -> None:
     assert desk.hub.count("PUT /part/") == (4 if desk.worker.mode == "lfs" else 0)
 
 
-def at_once(match: str, status: int, **options: Any) -> Fault:
-    """A fault after which the client itself waits as little as it can."""
-    return Fault(match, status, headers={"Retry-After": "0"}, **options)
+def test_a_token_that_the_hub_does_not_know_is_one_line(desk: Desk) -> None:
+    told = f"{desk.repo}: the Hub does not know your token; log in with `hf auth login`"
+    result = desk.publish(token="hf_wrongtoken")
+    assert result.error == told
+    assert "hf_wrong" not in result.shown
+    assert desk.worker.text(desk.repo, "README.md", token="hf_wrongtoken").error == told
+    assert ("dataset", desk.repo) not in desk.hub.repos
 
 
-HTML = {"body": b"<html>Bad gateway</html>", "headers": {"Content-Type": "text/html"}}
-LIMITED = {"RateLimit": '"api";r=0;t=7'}
-
-PASSING: list[tuple[Fault, list[float]]] = [
-    (Fault("whoami", 429, headers={"Retry-After": "2"}), [2]),
-    (Fault("whoami", 503, times=3), [1, 2, 4]),
-    (Fault("whoami", how="reset"), [1]),
-    (Fault("whoami", 200, **HTML), [1]),
-    (Fault("repos/create", 429, headers={"Retry-After": "3"}), [3]),
-    (Fault("repos/create", 500), [1]),
-    (Fault("repos/create", how="reset"), [1]),
-    (Fault("repos/create", how="lost"), [1]),
-    (Fault("validate-yaml", 429, headers=LIMITED), [7]),
-    (Fault("validate-yaml", 502, **HTML), [1]),
-    (Fault("validate-yaml", how="cut"), [1]),
-    (Fault("GET /api/datasets/[^/]+/[^/]+$", 503), [1]),
-    (Fault("GET /api/datasets/[^/]+/[^/]+$", how="cut"), [1]),
-    (at_once("/tree/", 500), []),
-    (at_once("/preupload/", 429), []),
-    (Fault("/commit/", 500), [1]),
-    (Fault("/commit/", 429, headers={"Retry-After": "4"}), [4]),
-    (Fault("/commit/", 409), [1]),
-    (Fault("/commit/", how="reset"), [1]),
-    (Fault("/commit/", how="lost"), [1]),
-    (Fault("/commit/", 504, times=4), [1, 2, 4, 8]),
-]
-PASSING_IN = {
-    "lfs": [
-        at_once("/objects/batch", 500),
-        at_once("/lfs-verify", 500),
-        at_once("PUT /put/", 503),
-        Fault("PUT /put/", how="reset"),
-        Fault("PUT /put/", how="lost"),
-    ],
-    "xet": [
-        at_once("xet-write-token", 500),
-        Fault("/v1/xorbs/", 500),
-        Fault("/v1/xorbs/", 429, headers={"Retry-After": "2"}),
-        Fault("/v1/xorbs/", how="reset"),
-        Fault("/v1/xorbs/", how="lost"),
-        Fault("/v1/shards", 503),
-        Fault("/v1/shards", how="lost"),
-    ],
-}
+def test_no_token_is_one_line(desk: Desk) -> None:
+    told = "you are not logged in; run `hf auth login` or set HF_TOKEN"
+    assert desk.publish(token=None).error == f"{desk.repo}: {told}"
+    assert desk.hub.asked == []
 
 
-def name(fault: Fault) -> str:
-    what = str(fault.status) if fault.how == "answer" else fault.how
-    times = "" if fault.times == 1 else f"-{'forever' if fault.times == FOREVER else fault.times}"
-    return f"{fault.match.strip('/').replace('/', '-')}-{what}{times}"
+def test_a_token_that_cannot_be_sent_is_not_quoted(desk: Desk) -> None:
+    result = desk.publish(token="hf_sec\x01ret")
+    assert "your token has characters that no token has" in result.error
+    assert "ret" not in result.shown.replace("return", "")
+    assert desk.hub.asked == []
 
 
-@pytest.mark.parametrize(
-    ("fault", "waits"), PASSING, ids=lambda x: name(x) if isinstance(x, Fault) else ""
-)
-def test_a_fault_that_passes_ends_in_one_commit(
-    desk: Desk, fault: Fault, waits: list[float]
-) -> None:
-    fault = replace(fault)
-    desk.hub.faults.append(fault)
+def test_a_token_that_may_not_write_changes_nothing(desk: Desk) -> None:
+    files = desk.files()
+    assert "your token may not write here" in desk.publish(files, token=READ_TOKEN).error
+    assert ("dataset", desk.repo) not in desk.hub.repos
+    desk.publish(files)
+    refused = desk.publish(desk.files("other"), token=READ_TOKEN)
+    assert "your token may not write here" in refused.error
+    assert desk.there() == files
+    assert desk.hub.count("PUT|xorbs") <= 1
+
+
+def test_the_private_repository_of_another_is_one_line(desk: Desk) -> None:
+    desk.repo = desk.repo.replace("me/", "you/")
+    desk.hub.make("dataset", desk.repo)
+    assert "your token may not write here" in desk.publish().error
+    assert desk.made == []
+
+
+def test_a_name_that_another_type_holds_is_one_line(desk: Desk) -> None:
+    desk.hub.shared_names = True
+    desk.hub.make("model", desk.repo)
+    assert desk.publish().error == (
+        f"{desk.repo}: the name is taken by a model; choose another one for the dataset"
+    )
+    assert ("dataset", desk.repo) not in desk.hub.repos
+
+
+def test_what_names_no_repository_is_not_asked_for(desk: Desk) -> None:
+    for bad in ("a/b/c", "me/two words", "me/--", "", "me/x.git"):
+        desk.repo = bad
+        assert desk.publish().error == f"{bad!r} names no repository; give OWNER/NAME"
+    assert desk.hub.asked == []
+
+
+def test_a_name_alone_is_ones_own(desk: Desk) -> None:
+    desk.repo = desk.repo.removeprefix("me/")
+    url = desk.publish().value["url"]
+    assert url == f"{desk.hub.api}/datasets/me/{desk.repo}"
+    assert desk.worker.text(desk.repo, "README.md").value == CARD.decode()
+
+
+def test_a_card_that_is_refused_is_told_before_anything_large_goes(desk: Desk) -> None:
+    for card, told in (
+        (b"---\nlicense: My Licence\n---\n", '"license\\" must be one of'),
+        (b"---\nlicense: [mit\n---\n", "README.md: its metadata is refused ("),
+    ):
+        result = desk.publish({**desk.files(), "README.md": card})
+        assert told in result.error
+        assert "\n" not in result.error
+    assert desk.made == []
+    assert desk.hub.count("PUT|xorbs|preupload") == 0
+
+
+def test_a_branch_with_a_bad_name_is_one_line(desk: Desk) -> None:
+    result = desk.publish(branch="two words")
+    assert "the Hub refuses (400 Bad Request at" in result.error
+    assert "Invalid branch name: two words" in result.error
+    assert desk.publish(branch="x", pr=True).error.endswith("ask for a branch or for it, not both")
+    assert desk.made == []
+
+
+def test_a_file_that_the_repository_ignores_is_told(desk: Desk) -> None:
+    desk.hub.fill(desk.hub.make("dataset", desk.repo), {".gitignore": b"data/*\n"})
+    result = desk.publish()
+    assert result.error == (
+        f"{desk.repo}: the Hub did not keep data/train-00000-of-00001.parquet; is it in the"
+        " repository's .gitignore?"
+    )
+
+
+def test_somebody_elses_commit_is_kept_and_built_on(desk: Desk) -> None:
+    repo = desk.hub.make("dataset", desk.repo)
+    theirs = {"notes.md": b"theirs"}
+    desk.hub.faults.append(
+        Fault("/commit/", how="meanwhile", act=lambda hub: hub.fill(repo, theirs))
+    )
     files = desk.files()
     result = desk.publish(files)
     assert commits(result, desk) == ["Add rows"]
-    assert desk.there() == files
-    assert fault.times == 0
-    assert result.waits == waits
-    assert desk.publish(files).value["changed"] is False
+    assert result.waits == [1]
+    assert desk.there() == {**files, **theirs}
 
 
-@pytest.mark.parametrize(
-    ("desk", "fault"),
-    [(mode, fault) for mode, faults in PASSING_IN.items() for fault in faults],
-    indirect=["desk"],
-    ids=lambda x: name(x) if isinstance(x, Fault) else x,
-)
-def test_the_client_sends_again_what_was_lost_on_the_way(desk: Desk, fault: Fault) -> None:
-    fault = replace(fault)
-    desk.hub.faults.append(fault)
-    files = desk.files()
-    assert commits(desk.publish(files), desk) == ["Add rows"]
-    assert desk.there() == files
-    assert fault.times == 0
+def test_the_text_that_is_there_is_read(desk: Desk) -> None:
+    def read(**options: str) -> str | None:
+        result = desk.worker.text(desk.repo, "README.md", **options)
+        assert result.error == ""
+        text: str | None = result.value
+        return text
 
-
-REFUSED: list[tuple[Fault, str]] = [
-    (Fault("whoami", 401, times=FOREVER), "the Hub does not know your token"),
-    (Fault("whoami", 429, headers={"Retry-After": "900"}), "the Hub asks to wait 900 s"),
-    (Fault("whoami", 503, times=FOREVER), "cannot be reached"),
-    (Fault("repos/create", 402, times=FOREVER), "the Hub refused"),
-    (Fault("repos/create", how="reset", times=FOREVER), "cannot be reached"),
-    (Fault("validate-yaml", 502, times=FOREVER, **HTML), "cannot be reached"),
-    (Fault("/preupload/", 403, times=FOREVER), "your token may not write here"),
-    (Fault("/commit/", 503, times=FOREVER), "cannot be reached"),
-    (Fault("/commit/", 403, times=FOREVER), "your token may not write here"),
-    (Fault("/commit/", 413, times=FOREVER), "the Hub refused"),
-]
-REFUSED_IN = {
-    "lfs": [
-        (at_once("/preupload/", 429, times=FOREVER), "cannot be reached"),
-        (at_once("PUT /put/", 503, times=FOREVER), "cannot be reached"),
-        (Fault("PUT /put/", 403, times=FOREVER), "your token may not write here"),
-    ],
-    "xet": [
-        (Fault("/v1/xorbs/", 503, times=FOREVER), "cannot be reached"),
-        (Fault("/v1/xorbs/", 401, times=FOREVER), "the Hub"),
-        (Fault("/v1/xorbs/", 403, times=FOREVER), "your token may not write here"),
-        (Fault("xet-write-token", 401, times=FOREVER), "the Hub"),
-        (Fault("xet-write-token", 404, times=FOREVER), "the Hub"),
-        (Fault("/v1/shards", 500, times=FOREVER), "cannot be reached"),
-    ],
-}
-
-
-@pytest.mark.parametrize(
-    ("desk", "fault", "told"),
-    [
-        (mode, fault, told)
-        for mode in ("lfs", "xet")
-        for fault, told in [*REFUSED, *REFUSED_IN[mode]]
-    ],
-    indirect=["desk"],
-    ids=lambda x: name(x) if isinstance(x, Fault) else x if x in ("lfs", "xet") else "",
-)
-def test_a_fault_that_lasts_is_one_line_and_the_same_call_goes_on(
-    desk: Desk, fault: Fault, told: str
-) -> None:
-    desk.hub.faults.append(replace(fault))
-    files = desk.files()
-    result = desk.publish(files)
-    assert result.value is None
-    assert result.error.startswith(f"{desk.repo}: ")
-    assert told in result.error
-    assert "\n" not in result.error
-    print(result.error)
-    assert not any(x in result.shown for x in (TOKEN, "xet-token"))
-    assert ("dataset", desk.repo) not in desk.hub.repos or desk.made == []
-    desk.hub.faults.clear()
-    assert commits(desk.publish(files), desk) == ["Add rows"]
-    assert desk.there() == files
+    assert read() is None
+    repo = desk.hub.make("dataset", desk.repo)
+    assert read() is None
+    desk.hub.fill(repo, {"README.md": "de main à nous\n".encode()})
+    assert read() == "de main à nous\n"
+    assert read(branch="next") == "de main à nous\n"
+    desk.publish(branch="next")
+    assert read(branch="next") == CARD.decode()

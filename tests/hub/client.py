@@ -13,6 +13,7 @@ from typing import IO, Any, Literal
 from tests.hub.state import TOKEN, Hub
 
 Mode = Literal["lfs", "xet"]
+MODES: tuple[Mode, ...] = ("lfs", "xet")
 ROOT = Path(__file__).parents[2]
 
 

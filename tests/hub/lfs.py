@@ -9,10 +9,10 @@ from tests.hub.state import Hub, Refusal
 
 
 def batch(ask: Ask) -> Answer:
-    ask.must_write(ask.repo().name)
-    return Answer(
-        {"transfer": "basic", "objects": [_actions(ask.hub, x) for x in ask.json["objects"]]}
-    )
+    # For a pull request the client names no reference.
+    ask.must_write(ask.repo().name, by_pull="ref" not in ask.json)
+    objects = [_actions(ask.hub, wanted) for wanted in ask.json["objects"]]
+    return Answer({"transfer": "basic", "objects": objects})
 
 
 def _actions(hub: Hub, wanted: dict[str, Any]) -> dict[str, Any]:

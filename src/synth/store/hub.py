@@ -118,7 +118,8 @@ def existing_text(
                 return None
             return Path(path).read_text("utf-8")
 
-    return place.patient(lambda: read(branch))
+    # Fewer tries: the client has its own for the first half of this.
+    return place.patient(lambda: read(branch), tries=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +190,12 @@ class _Job:
     def _commit(
         self, changes: Changes, head: str, revision: str | None, create_pr: bool
     ) -> "CommitInfo":
-        from huggingface_hub import CommitOperationDelete, RepoCard
+        from huggingface_hub import CommitOperationDelete
 
         place = self.place
         if "README.md" in changes.changed:
             # Before anything large is sent; the client itself would ask after it.
-            card = RepoCard(self.files["README.md"].read().decode(), ignore_metadata_errors=True)
-            card.validate(repo_type=place.kind)
+            place.check_card(self.files["README.md"].read().decode())
         additions = [self._addition(name) for name in changes.changed]
         where = {"repo_type": place.kind, "revision": revision, "create_pr": create_pr}
         # One try: the client has its own for every request of this.

@@ -9,9 +9,12 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from synth.errors import HubError
+
+if TYPE_CHECKING:
+    from httpx2 import Response
 
 _TRIES = 5
 _LONGEST = 300.0  # seconds that may be waited at once: the Hub counts its limits over five minutes
@@ -65,14 +68,23 @@ def _expected() -> tuple[type[BaseException], ...]:
     )
 
 
+def _response(error: BaseException) -> "Response | None":
+    """What the Hub answered, behind an error or behind its cause."""
+    response: Response | None = getattr(error, "response", None)
+    if response is None and error.__cause__ is not None:
+        return _response(error.__cause__)
+    return response
+
+
 def _status(error: BaseException) -> int | None:
-    """The HTTP status behind an error, or behind its cause."""
-    response = getattr(error, "response", None)
+    """The HTTP status behind an error; the Xet client says it in words."""
+    response = _response(error)
     if response is not None:
         return int(response.status_code)
-    if isinstance(error, ConnectionError) and (told := re.search(r"\b[45]\d\d\b", str(error))):
-        return int(told[0])  # the Xet client says it in words
-    return _status(error.__cause__) if error.__cause__ is not None else None
+    if not isinstance(error, ConnectionError):
+        return None
+    told = re.search(r" error \((\d{3}) ", str(error))
+    return int(told[1]) if told else None
 
 
 def _may_pass(error: BaseException) -> bool:
@@ -99,7 +111,7 @@ def _pause(error: BaseException, number: int) -> float:
     """Seconds to wait: what the Hub asks for in either of its two ways, else 1, 2, 4, 8."""
     from huggingface_hub.utils import parse_ratelimit_headers
 
-    response = getattr(error, "response", None)
+    response = _response(error)
     if response is None:
         return 2.0**number
     asked = response.headers.get("Retry-After", "")
@@ -111,8 +123,6 @@ def _pause(error: BaseException, number: int) -> float:
 
 def _advice(error: BaseException, pause: float) -> str:
     """What is wrong and what to do, in one line."""
-    from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
-
     status = _status(error)
     known = {
         401: "the Hub does not know your token; log in with `hf auth login`",
@@ -121,16 +131,38 @@ def _advice(error: BaseException, pause: float) -> str:
     }
     if status in known:
         return known[status]
+    if status is None and (told := _local(error)):
+        return told
+    if pause > _LONGEST:
+        return f"the Hub asks to wait {pause:.0f} s; the same command goes on after that"
+    if _may_pass(error):
+        return f"the Hub fails for now ({_reason(error)}); the same command goes on later"
+    return f"the Hub refuses ({_reason(error)}); the same command goes on once that is mended"
+
+
+def _local(error: BaseException) -> str | None:
+    """What is to be mended on this side of the line, if it is that."""
+    from huggingface_hub.errors import LocalTokenNotFoundError, OfflineModeIsEnabled
+
     if isinstance(error, LocalTokenNotFoundError):
         return "you are not logged in; run `hf auth login` or set HF_TOKEN"
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE forbids it; unset it and run the same command"
-    if pause > _LONGEST:
-        return f"the Hub asks to wait {pause:.0f} s; the same command goes on after that"
-    reason = redacted(" ".join(str(error).split())) or type(error).__name__
-    if _may_pass(error):
-        return f"the Hub cannot be reached ({reason:.160}); the same command goes on later"
-    return f"the Hub refused ({reason:.200}); the same command goes on once that is mended"
+    if isinstance(error, OSError) and error.filename and not _may_pass(error):
+        return f"{error.filename} cannot be used ({error.strerror}); mend that, then go on"
+    return None
+
+
+def _reason(error: BaseException) -> str:
+    """What the Hub or the line said, without tokens."""
+    response = _response(error)
+    if response is None:
+        said = str(error) or type(error).__name__
+    else:
+        told = getattr(error, "server_message", None) or str(error.__cause__ or "")
+        where = f"{response.status_code} {response.reason_phrase} at {response.url.path}"
+        said = f"{where}: {told}" if told and "http" not in told else where
+    return redacted(" ".join(said.split()))[:200]
 
 
 def redacted(text: str) -> str:

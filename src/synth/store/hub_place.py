@@ -5,8 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from yaml import YAMLError
+
 from synth.errors import HubError
-from synth.store.hub_faults import Patience
+from synth.store.hub_faults import Patience, redacted
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetInfo, Discussion, HfApi, ModelInfo
@@ -90,6 +92,22 @@ class Place:
                 self.api.create_tag(self.name, tag=tag, revision=commit, repo_type=self.kind)
 
         self.patient(made)
+
+    def check_card(self, text: str) -> None:
+        """Has the Hub look at a card's metadata.
+
+        Raises:
+            HubError: When it refuses them.
+        """
+        from huggingface_hub import RepoCard
+
+        try:
+            RepoCard(text, ignore_metadata_errors=True).validate(repo_type=self.kind)
+        except (ValueError, YAMLError) as error:
+            told = redacted(" ".join(str(error).split()))
+            raise HubError(
+                f"{self.name}: README.md: its metadata are refused ({told:.200})"
+            ) from error
 
     def pull(self, title: str) -> "Discussion | None":
         """The open pull request of this title that is one's own."""
