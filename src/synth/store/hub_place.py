@@ -1,5 +1,6 @@
 """A repository on the Hub: made where it is missing, with its branches, tags, pull requests."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,10 +105,8 @@ class Place:
         try:
             RepoCard(text, ignore_metadata_errors=True).validate(repo_type=self.kind)
         except (ValueError, YAMLError) as error:
-            told = redacted(" ".join(str(error).split()))
-            raise HubError(
-                f"{self.name}: README.md: its metadata are refused ({told:.200})"
-            ) from error
+            told = redacted(" ".join(_messages(str(error)).split()))[:200]
+            raise HubError(f"{self.name}: README.md: its metadata is refused ({told})") from error
 
     def pull(self, title: str) -> "Discussion | None":
         """The open pull request of this title that is one's own."""
@@ -116,6 +115,14 @@ class Place:
         )
         open_ones = (x for x in found if x.status in ("open", "draft") and x.author == self.me)
         return next((x for x in open_ones if x.title == title), None)
+
+
+def _messages(text: str) -> str:
+    """What the Hub says is wrong with a card, out of its JSON where it is that."""
+    try:
+        return "; ".join(str(error["message"]) for error in json.loads(text)["errors"])
+    except (ValueError, KeyError, TypeError):
+        return text
 
 
 def log_in(repo: str, kind: Kind, wait: Callable[[float], None]) -> Place:
