@@ -117,7 +117,9 @@ def test_a_private_dataset_is_read_with_a_token_only(hub: Hub, tmp_path: Path) -
     hub.fill(hub.make("dataset", "me/rows"), {"train.csv": b"a\n1\n"})
     code = "from datasets import load_dataset; print(load_dataset('me/rows', split='train')[0])"
     assert script(hub, tmp_path, "lfs", code, token=READ_TOKEN).stdout == "{'a': 1}\n"
-    refused = script(hub, tmp_path / "..", "lfs", code, token="")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    refused = script(hub, elsewhere, "lfs", code, token="")
     assert "DatasetNotFoundError" in refused.stderr
 
 
