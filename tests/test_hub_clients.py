@@ -1,6 +1,8 @@
 """The unmodified clients against the Hub on loopback, in both upload modes: what comes back."""
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.hub import READ_TOKEN, TOKEN, Hub, running
 from tests.hub.client import MODES, Mode, script, worker
+from tests.hub.state import CAS_TOKENS
 
 ROWS = [
     {"messages": [{"role": "user", "content": f"What is {i}? " * 9}], "id": f"r{i}", "score": i / 7}
@@ -121,6 +124,16 @@ def test_a_private_dataset_is_read_with_a_token_only(hub: Hub, tmp_path: Path) -
     elsewhere.mkdir()
     refused = script(hub, elsewhere, "lfs", code, token="")
     assert "DatasetNotFoundError" in refused.stderr
+
+
+def test_a_token_at_a_wrong_origin_is_seen() -> None:
+    with running() as hub:
+        for origin, token in (("store", TOKEN), ("cas", READ_TOKEN), ("api", CAS_TOKENS["read"])):
+            url = f"{hub.origin[origin]}/put?at={origin}"
+            headers = {"Authorization": f"Bearer {token}"}
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(urllib.request.Request(url, headers=headers))
+        assert hub.leaked == [f"{x}: GET /put?at={x}" for x in ("store", "cas", "api")]
 
 
 def test_the_hubs_own_uploader_is_served(hub: Hub, mode: Mode, tmp_path: Path) -> None:

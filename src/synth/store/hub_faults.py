@@ -55,16 +55,12 @@ class Patience:
 def _expected() -> tuple[type[BaseException], ...]:
     """What the client lets through when the Hub or the line fails."""
     import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     return (
-        HfHubHTTPError,
-        HFValidationError,
-        httpx2.TransportError,
-        json.JSONDecodeError,
-        RuntimeError,  # an LFS upload, its cause is the true error
-        ValueError,
-        OSError,  # the Xet client raises ConnectionError
+        httpx2.RequestError,
+        RuntimeError,  # an LFS upload; its cause is the true error
+        ValueError,  # what is not JSON, or not a name
+        OSError,  # the client's own errors, and the Xet client's ConnectionError
     )
 
 
@@ -98,13 +94,14 @@ def _is_of_the_line(error: BaseException) -> bool:
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    if isinstance(error, (OfflineModeIsEnabled, httpx2.LocalProtocolError)):
+    lasting = (OfflineModeIsEnabled, httpx2.LocalProtocolError, httpx2.UnsupportedProtocol)
+    if isinstance(error, lasting):
         return False
-    passing = (httpx2.TransportError, ConnectionError, TimeoutError, json.JSONDecodeError)
+    passing = (httpx2.RequestError, ConnectionError, TimeoutError, json.JSONDecodeError)
     if isinstance(error, passing):
         return True
-    lasting = isinstance(error, ValueError)
-    return not lasting and error.__cause__ is not None and _is_of_the_line(error.__cause__)
+    cause = None if isinstance(error, ValueError) else error.__cause__
+    return cause is not None and _is_of_the_line(cause)
 
 
 def _pause(error: BaseException, number: int) -> float:
@@ -159,9 +156,9 @@ def _reason(error: BaseException) -> str:
     if response is None:
         said = str(error) or type(error).__name__
     else:
-        told = getattr(error, "server_message", None) or str(error.__cause__ or "")
         where = f"{response.status_code} {response.reason_phrase} at {response.url.path}"
-        said = f"{where}: {told}" if told and "http" not in told else where
+        told = getattr(error, "server_message", None)
+        said = f"{where}: {told}" if told else where
     return redacted(" ".join(said.split()))[:200]
 
 

@@ -72,13 +72,11 @@ class Place:
 
     def ensure_branch(self, branch: str) -> None:
         """Makes the branch, from `main`, where it is missing."""
-
-        def made() -> None:
-            refs = self.api.list_repo_refs(self.name, repo_type=self.kind)
-            if branch not in {ref.name for ref in refs.branches}:
-                self.api.create_branch(self.name, branch=branch, repo_type=self.kind, exist_ok=True)
-
-        self.patient(made)
+        self.patient(
+            lambda: self.api.create_branch(
+                self.name, branch=branch, repo_type=self.kind, exist_ok=True
+            )
+        )
 
     def tags(self) -> dict[str, str]:
         """Tag -> its commit."""
