@@ -171,6 +171,19 @@ def test_a_fault_that_lasts_is_one_line_and_the_same_call_goes_on(
     assert desk.there() == files
 
 
+@pytest.mark.parametrize("desk", ["lfs"], indirect=True)
+@pytest.mark.parametrize(
+    "fault", [at_once("PUT /part/.*/2$", 500), Fault("PUT /part/.*/2$", how="reset")], ids=name
+)
+def test_only_the_part_that_was_lost_is_sent_again(desk: Desk, fault: Fault) -> None:
+    desk.hub.part_size = 50_000
+    desk.hub.faults.append(replace(fault))
+    files = desk.files(size=140_000)
+    assert commits(desk.publish(files), desk) == ["Add rows"]
+    assert desk.there() == files
+    assert [desk.hub.count(f"PUT /part/.*/{i}$") for i in (1, 2, 3, 4)] == [1, 2, 1, 1]
+
+
 def test_what_the_hub_says_is_shown_without_tokens_and_signatures(desk: Desk) -> None:
     said = f"no {TOKEN}, no hf_another, see http://s3/x?X-Amz-Signature=abc"
     body = json.dumps({"error": said}).encode()
