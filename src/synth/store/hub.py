@@ -79,7 +79,8 @@ def publish(
     done = place.patient(lambda: job.pull() if pr else job.push(branch))
     if tag:
         place.ensure_tag(tag, done.commit)
-    return Published(done.url, done.commit, job.changed, is_private)
+    # Not what the last try did: it may have found that the one before was done.
+    return Published(done.url, done.commit, done.commit != job.first_head, is_private)
 
 
 def existing_text(
@@ -141,7 +142,7 @@ class _Job:
     ) -> None:
         self.place, self.files, self.owned = place, files, owned
         self.message, self.tag = message, tag
-        self.changed = False
+        self.first_head = ""
         self.additions: dict[str, CommitOperationAdd] = {}
 
     def push(self, branch: str | None) -> _Done:
@@ -159,6 +160,7 @@ class _Job:
 
     def _settle(self, revision: str | None, *, create_pr: bool = False) -> _Done:
         head = str(self.place.info(revision).sha)
+        self.first_head = self.first_head or head
         changes = self._changes(head)
         self._check_tag(head, changes)
         if not changes:
@@ -169,7 +171,6 @@ class _Job:
                 f"{self.place.name}: the Hub did not keep {left.first}; is it in the repository's"
                 " .gitignore?"
             )
-        self.changed = True
         return _Done(str(info.pr_url or self.place.page), str(info.oid))
 
     def _changes(self, commit: str) -> Changes:
