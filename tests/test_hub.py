@@ -1,176 +1,240 @@
-"""Pushing to a Hub on loopback by the command itself: what arrives, how each fault ends."""
+"""Publishing to a Hub on loopback, in both upload modes: what arrives, and what does not."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from tests.hub import READ_TOKEN, Fault
+from tests.hub.desk import CARD, Desk, commits, desk, desks
 
-import pytest
-import yaml
-
-from tests.conftest import PAIRS, lesson_prompt, write_jsonl
-from tests.hub_server import TOKEN, Fault, Hub, running
+__all__ = ["desk", "desks"]
 
 
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with running() as hub:
-        yield hub
+def test_a_dataset_arrives_whole_in_one_commit_and_only_once(desk: Desk) -> None:
+    files = desk.files()
+    first = desk.publish(files, message="Add 3 rows")
+    assert commits(first, desk) == ["Add 3 rows"]
+    assert desk.there() == files
+    page = f"{desk.hub.api}/datasets/{desk.repo}"
+    assert first.value == {
+        "url": page, "commit": first.value["commit"], "changed": True, "private": True
+    }  # fmt: skip
+    assert desk.hub.repos["dataset", desk.repo].private
+    desk.hub.asked.clear()
+    again = desk.publish(files)
+    assert again.value == {**first.value, "changed": False}
+    assert len(desk.made) == 1
+    assert desk.hub.count("POST|PUT") == 0
 
 
-@pytest.fixture
-def folder(tiny_run: Path, tmp_path: Path) -> Path:
-    shutil.copytree(tiny_run, tmp_path / "run")
-    return tmp_path
+def test_only_what_changed_is_sent_and_what_is_gone_goes(desk: Desk) -> None:
+    files = desk.files()
+    desk.publish({**files, "data/old.parquet": b"old rows", "notes/by-hand.md": b"mine"})
+    desk.hub.sent.clear()
+    files = {**files, "provenance.json": b'{"run": 2}'}
+    assert commits(desk.publish(files), desk) == ["Add rows"] * 2
+    assert desk.there() == {**files, "notes/by-hand.md": b"mine"}
+    assert sum(desk.hub.sent.values()) < 5000
 
 
-def push(
-    hub: Hub, folder: Path, files: Path, *args: str, token: str = TOKEN
-) -> subprocess.CompletedProcess[str]:
-    """`synth finetune --push-to-hub me/reverse` of the tiny recipe."""
-    return finetune(hub, folder, "--recipe", str(files / "recipe.yaml"), *args, token=token)
+def test_a_public_repository_is_asked_for(desk: Desk) -> None:
+    assert desk.publish(private=False).value["private"] is False
+    assert not desk.hub.repos["dataset", desk.repo].private
 
 
-def finetune(
-    hub: Hub, folder: Path, *args: str, token: str = TOKEN
-) -> subprocess.CompletedProcess[str]:
-    """`synth finetune --push-to-hub me/reverse` in a process that knows only this Hub."""
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")},
-        "HF_ENDPOINT": hub.api,
-        "HF_HOME": str(folder / "home"),
-        "HF_TOKEN": token,
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-        "NO_PROXY": "*",
-    }
-    command = [sys.executable, "-m", "synth", "finetune", "--push-to-hub", "me/reverse", "--json"]
-    command += ["--run", "run", *args]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+def test_a_long_tree_is_read_page_by_page(desk: Desk) -> None:
+    desk.hub.page_size = 3
+    files = {**desk.files(), **{f"data/{i}.txt": b"%d" % i for i in range(8)}}
+    desk.publish(files)
+    assert desk.publish(files).value["changed"] is False
+    assert desk.hub.count("cursor=") >= 6
 
 
-def commits_of(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 0, result.stderr
-    return str(json.loads(result.stdout)["stages"]["push"]["commit"])
+def test_a_model_and_a_dataset_have_pages_of_their_own(desk: Desk) -> None:
+    desk.publish()
+    model = desk.worker.publish({"model.safetensors": b"weights"}, desk.repo, "model")
+    assert model.value["url"] == f"{desk.hub.api}/{desk.repo}"
+    assert desk.hub.files("model", desk.repo)["model.safetensors"] == b"weights"
+    assert len(desk.made) == 1
 
 
-def test_an_adapter_arrives_with_its_card(hub: Hub, folder: Path, tiny_files: Path) -> None:
-    result = push(hub, folder, tiny_files)
-    assert commits_of(result) == hub.head
-    assert (hub.repo, hub.private, len(hub.commits)) == ("me/reverse", True, 1)
-    weights = "adapter_model.safetensors"
-    assert hub.files[weights] == (folder / "run" / "adapter" / weights).read_bytes()
-    config = json.loads(hub.files["adapter_config.json"])
+def test_a_branch_is_made_and_main_stays(desk: Desk) -> None:
+    files = desk.files()
+    desk.publish(files)
+    done = desk.publish({**files, "provenance.json": b"{}"}, branch="next")
+    assert done.value["url"].endswith(f"{desk.repo}/tree/next")
+    assert desk.there() == files
+    assert desk.there("next")["provenance.json"] == b"{}"
     assert (
-        config["base_model_name_or_path"]
-        == yaml.safe_load(hub.files["recipe.yaml"])["model"]["base"]
+        desk.publish({**files, "provenance.json": b"{}"}, branch="next").value["changed"] is False
     )
-    card = hub.files["README.md"].decode()
-    assert yaml.safe_load(card.split("---")[1])["library_name"] == "peft"
-    assert "This adapter was not evaluated." in card
-    everything = [result.stdout, result.stderr, *map(repr, hub.files.values())]
-    everything += [p.read_text("utf-8") for p in folder.glob("run/*.json")]
-    assert not any(TOKEN in text for text in everything)
-    assert hub.leaked == []
-    assert any(asked.startswith("PUT /put/") for asked in hub.asked)
 
 
-def test_a_merged_model_arrives_and_nothing_is_sent_twice(
-    hub: Hub, folder: Path, tiny_files: Path
-) -> None:
-    first = push(hub, folder, tiny_files, "--merge", "--public")
-    assert {"model.safetensors", "config.json", "tokenizer.json"} <= set(hub.files)
-    assert hub.private is False
-    sent = sum(asked.startswith("PUT") for asked in hub.asked)
-    again = push(hub, folder, tiny_files, "--merge")
-    assert commits_of(first) == commits_of(again)
-    assert len(hub.commits) == 1
-    assert sum(asked.startswith("PUT") for asked in hub.asked) == sent
-    assert "Report card" in hub.files["README.md"].decode()
+def test_a_pull_request_is_opened_once_and_gone_on_with(desk: Desk) -> None:
+    files = desk.files()
+    desk.publish(files)
+    news = {**files, "provenance.json": b"{}"}
+    done = desk.publish(news, pr=True)
+    assert done.value["url"].endswith(f"{desk.repo}/discussions/1")
+    assert desk.there() == files
+    assert desk.there("refs/pr/1") == news
+    assert desk.publish(news, pr=True).value == {**done.value, "changed": False}
+    more = {**news, "provenance.json": b"[]"}
+    assert desk.publish(more, pr=True).value["url"] == done.value["url"]
+    assert desk.there("refs/pr/1") == more
+    assert len(desk.hub.repos["dataset", desk.repo].pulls) == 1
 
 
-@pytest.mark.parametrize(
-    ("match", "status", "after"),
-    [
-        ("whoami", 503, False),
-        ("repos/create", 429, False),
-        ("repos/create", 0, False),
-        ("validate-yaml", 502, False),
-        ("preupload", 500, False),
-        ("PUT /put", 503, False),
-        ("/commit/", 500, False),
-        ("/commit/", 0, True),
-    ],
-)
-def test_faults_that_pass_end_in_one_commit(
-    hub: Hub, folder: Path, tiny_files: Path, match: str, status: int, after: bool
-) -> None:
-    headers = {"Retry_After": "1"} if status == 429 else {}
-    hub.faults.append(Fault(match, status, headers=headers, after=after))
-    assert commits_of(push(hub, folder, tiny_files)) == hub.head
-    assert len(hub.commits) == 1
-    assert hub.faults[0].times == 0
+def test_a_pull_request_goes_to_a_repository_of_others(desk: Desk) -> None:
+    desk.repo = desk.repo.replace("me/", "you/")
+    desk.hub.make("dataset", desk.repo, private=False)
+    files = desk.files()
+    assert desk.publish(files, pr=True).value["url"].endswith("/discussions/1")
+    assert desk.there("refs/pr/1") == files
+    assert "may not write here" in desk.publish(files).error
 
 
-def test_a_wrong_token_is_one_line(hub: Hub, folder: Path, tiny_files: Path) -> None:
-    result = push(hub, folder, tiny_files, token="hf_wrong")
-    assert result.returncode == 1
-    assert (
-        "me/reverse: the Hub does not know your token; log in with `hf auth login`" in result.stderr
+def test_a_pull_request_that_would_change_nothing_is_not_opened(desk: Desk) -> None:
+    desk.publish()
+    assert desk.publish(pr=True).value["changed"] is False
+    assert desk.hub.repos["dataset", desk.repo].pulls == []
+
+
+def test_a_tag_marks_the_commit_and_is_never_moved(desk: Desk) -> None:
+    files = desk.files()
+    done = desk.publish(files, tag="v1")
+    refs = desk.hub.repos["dataset", desk.repo].refs
+    assert refs["refs/tags/v1"] == done.value["commit"]
+    assert desk.publish(files, tag="v1").error == ""
+    refused = desk.publish(desk.files("other"), tag="v1")
+    assert refused.error == f"{desk.repo}: the tag v1 is taken; choose another one"
+    assert desk.there() == files
+
+
+def test_large_files_go_in_parts(desk: Desk) -> None:
+    desk.hub.part_size = 50_000
+    files = desk.files(size=140_000)
+    assert commits(desk.publish(files), desk) == ["Add rows"]
+    assert desk.there() == files
+    assert desk.hub.count("PUT /part/") == (4 if desk.worker.mode == "lfs" else 0)
+
+
+def test_a_token_that_the_hub_does_not_know_is_one_line(desk: Desk) -> None:
+    told = f"{desk.repo}: the Hub does not know your token; log in with `hf auth login`"
+    result = desk.publish(token="hf_wrongtoken")
+    assert result.error == told
+    assert "hf_wrong" not in result.shown
+    assert desk.worker.text(desk.repo, "README.md", token="hf_wrongtoken").error == told
+    assert ("dataset", desk.repo) not in desk.hub.repos
+
+
+def test_no_token_is_one_line(desk: Desk) -> None:
+    told = "you are not logged in; run `hf auth login` or set HF_TOKEN"
+    assert desk.publish(token=None).error == f"{desk.repo}: {told}"
+    assert desk.hub.asked == []
+
+
+def test_a_token_that_cannot_be_sent_is_not_quoted(desk: Desk) -> None:
+    result = desk.publish(token="hf_sec\x01ret")
+    assert "your token has characters that no token has" in result.error
+    assert "ret" not in result.shown.replace("return", "")
+    assert desk.hub.asked == []
+
+
+def test_a_token_that_may_not_write_changes_nothing(desk: Desk) -> None:
+    files = desk.files()
+    assert "your token may not write here" in desk.publish(files, token=READ_TOKEN).error
+    assert ("dataset", desk.repo) not in desk.hub.repos
+    desk.publish(files)
+    refused = desk.publish(desk.files("other"), token=READ_TOKEN)
+    assert "your token may not write here" in refused.error
+    assert desk.there() == files
+    assert desk.hub.count("PUT|xorbs") <= 1
+
+
+def test_the_private_repository_of_another_is_one_line(desk: Desk) -> None:
+    desk.repo = desk.repo.replace("me/", "you/")
+    desk.hub.make("dataset", desk.repo)
+    assert "your token may not write here" in desk.publish().error
+    assert desk.made == []
+
+
+def test_a_name_that_another_type_holds_is_one_line(desk: Desk) -> None:
+    desk.hub.shared_names = True
+    desk.hub.make("model", desk.repo)
+    assert desk.publish().error == (
+        f"{desk.repo}: the name is taken by a model; choose another one for the dataset"
     )
-    assert "hf_wrong" not in result.stderr
+    assert ("dataset", desk.repo) not in desk.hub.repos
 
 
-def test_a_token_that_may_not_write_is_one_line(hub: Hub, folder: Path, tiny_files: Path) -> None:
-    hub.can_write = False
-    result = push(hub, folder, tiny_files)
-    assert result.returncode == 1
-    assert "your token may not write here" in result.stderr
-    assert hub.commits == []
+def test_what_names_no_repository_is_not_asked_for(desk: Desk) -> None:
+    for bad in ("a/b/c", "me/two words", "me/--", "", "me/x.git"):
+        desk.repo = bad
+        assert desk.publish().error == f"{bad!r} names no repository; give OWNER/NAME"
+    assert desk.hub.asked == []
 
 
-def test_a_hub_that_is_down_is_one_line_and_the_same_command_goes_on(
-    hub: Hub, folder: Path, tiny_files: Path
-) -> None:
-    hub.faults.append(Fault("/commit/", 503, times=99, headers={"Retry_After": "0"}))
-    result = push(hub, folder, tiny_files)
-    assert result.returncode == 1
-    assert "the same command goes on" in result.stderr.splitlines()[-1]
-    hub.faults.clear()
-    assert commits_of(push(hub, folder, tiny_files)) == hub.head
-    assert len(hub.commits) == 1
+def test_a_name_alone_is_ones_own(desk: Desk) -> None:
+    desk.repo = desk.repo.removeprefix("me/")
+    url = desk.publish().value["url"]
+    assert url == f"{desk.hub.api}/datasets/me/{desk.repo}"
+    assert desk.worker.text(desk.repo, "README.md").value == CARD.decode()
 
 
-def test_the_lesson_on_a_small_base_goes_the_whole_way(
-    hub: Hub, tiny_base: Path, tmp_path: Path
-) -> None:
-    rows = [
-        {"prompt": lesson_prompt(p["instruction"]), "response": p["response"], "source": source}
-        for p in PAIRS
-        for source in ("dolly_hhrlhf", "cot_gsm8k")
-    ]
-    write_jsonl(tmp_path / "pairs.jsonl", rows)
-    sets = [
-        f"model.base={tiny_base}", "model.tokenizer=null", "pairs.sources.0.dataset=null",
-        "pairs.sources.0.path=pairs.jsonl", "pairs.held_out=4", "finetune.steps=2",
-        "finetune.max_tokens=512", "finetune.eval_every=1",
-    ]  # fmt: skip
-    args = ["--recipe", "mistral-7b-lesson", "--merge"]
-    result = finetune(hub, tmp_path, *args, *(x for s in sets for x in ("--set", s)))
-    assert result.returncode == 0, result.stderr
-    stages = json.loads(result.stdout)["stages"]
-    assert stages["finetune"]["dropped"]["filtered"] == len(PAIRS)
-    assert set(stages["merge"]["largest_logit_gap"]) == {"dequantized base", "original base"}
-    assert stages["push"]["commit"] == hub.head
-    card = hub.files["README.md"].decode()
-    assert yaml.safe_load(card.split("---")[1])["library_name"] == "transformers"
-    assert "merged onto the" in card
-    config = json.loads(hub.files["config.json"])
-    assert "quantization_config" not in config
-    assert config["dtype"] == "bfloat16"
+def test_a_card_that_is_refused_is_told_before_anything_large_goes(desk: Desk) -> None:
+    for card, told in (
+        (
+            b"---\nlicense: My Licence\n---\n",
+            'refused ("license" must be one of the licences listed)',
+        ),
+        (b"---\nlicense: [mit\n---\n", "README.md: its metadata is refused ("),
+    ):
+        result = desk.publish({**desk.files(), "README.md": card})
+        assert told in result.error
+        assert "\n" not in result.error
+    assert desk.made == []
+    assert desk.hub.count("PUT|xorbs|preupload") == 0
+
+
+def test_a_branch_with_a_bad_name_is_one_line(desk: Desk) -> None:
+    result = desk.publish(branch="two words")
+    assert "the Hub refuses (400 Bad Request at" in result.error
+    assert "Invalid branch name: two words" in result.error
+    assert desk.publish(branch="x", pr=True).error.endswith("ask for a branch or for it, not both")
+    assert desk.made == []
+
+
+def test_a_file_that_the_repository_ignores_is_told(desk: Desk) -> None:
+    desk.hub.fill(desk.hub.make("dataset", desk.repo), {".gitignore": b"data/*\n"})
+    result = desk.publish()
+    assert result.error == (
+        f"{desk.repo}: the Hub did not keep data/train-00000-of-00001.parquet; is it in the"
+        " repository's .gitignore?"
+    )
+
+
+def test_somebody_elses_commit_is_kept_and_built_on(desk: Desk) -> None:
+    repo = desk.hub.make("dataset", desk.repo)
+    theirs = {"notes.md": b"theirs"}
+    desk.hub.faults.append(
+        Fault("/commit/", how="meanwhile", act=lambda hub: hub.fill(repo, theirs))
+    )
+    files = desk.files()
+    result = desk.publish(files)
+    assert commits(result, desk) == ["Add rows"]
+    assert result.waits == [1]
+    assert desk.there() == {**files, **theirs}
+
+
+def test_the_text_that_is_there_is_read(desk: Desk) -> None:
+    def read(**options: str) -> str | None:
+        result = desk.worker.text(desk.repo, "README.md", **options)
+        assert result.error == ""
+        text: str | None = result.value
+        return text
+
+    assert read() is None
+    repo = desk.hub.make("dataset", desk.repo)
+    assert read() is None
+    desk.hub.fill(repo, {"README.md": "de main à nous\n".encode()})
+    assert read() == "de main à nous\n"
+    assert read(branch="next") == "de main à nous\n"
+    desk.publish(branch="next")
+    assert read(branch="next") == CARD.decode()

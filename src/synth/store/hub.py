@@ -1,144 +1,226 @@
-"""A folder -> one commit on the Hub; every fault ends in success or in one named error.
+"""Files -> one commit on the Hub; every fault ends in success or in one named error.
 
-The client retries uploads by itself, but not the creation of a repository, its description or a
-commit: that is done here, with the waits the server asks for. Before a commit is repeated the head
-is read again: what was committed although its answer was lost is found unchanged, so no second
-commit is made.
+All files of a publication become visible together: large files are sent first and nobody sees them,
+then one commit names them all, takes away what is no longer there, and brings the card. The head is
+read before every try and only what differs from it is sent, so a commit whose answer was lost is
+found done, and the same call again goes on where it was, or does nothing.
 """
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from synth.errors import HubError
+from synth.store.hub_changes import Changes, LocalFile, changes_to
+from synth.store.hub_place import Kind, Place, log_in
 
-_TRIES = 5
-_PATIENCE = 60.0  # seconds that the longest single wait may take
-_PASSING = {408, 409, 412, 425, 429, 500, 502, 503, 504}
-
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo, CommitOperationAdd
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where the folder is now: its page, and the commit."""
+    """Where the files are now.
+
+    Attributes:
+        url: The page: of the repository, of the branch, or of the pull request.
+        commit: The commit that holds the files.
+        changed: Whether that commit was made now; False where all was there already.
+        private: Whether the repository is private; one that existed stays as it was.
+    """
 
     url: str
     commit: str
+    changed: bool
+    private: bool
 
 
 def publish(
-    files: dict[str, Path | bytes],
+    files: Mapping[str, Path | bytes],
     repo: str,
-    kind: Literal["model", "dataset"],
+    kind: Kind,
     *,
     message: str,
     private: bool = True,
+    branch: str | None = None,
+    pr: bool = False,
+    tag: str | None = None,
+    owned: tuple[str, ...] = (),
     wait: Callable[[float], None] = time.sleep,
 ) -> Published:
-    """Sends the files as one commit; a repository that is missing is made.
+    """Sends the files as one commit; a repository or branch that is missing is made.
 
     Args:
         files: Path in the repository -> a local file, or its content.
-        repo: `owner/name`.
+        repo: `owner/name`; a name alone is one of your own.
         kind: What kind of repository it is.
-        message: Of the commit.
+        message: Of the commit; the title of the pull request.
         private: Whether a repository that is made is private; an existing one stays as it is.
+        branch: Where the commit goes, instead of to `main`.
+        pr: Opens a pull request to `main` instead; one of yours that is open under this title is
+            gone on with.
+        tag: Set on the commit; it must be new, or be there already.
+        owned: Folders, like `data/`, in which files that are not among `files` are deleted.
         wait: Called with the seconds between two tries.
 
     Raises:
         HubError: When the Hub cannot be reached or refuses; the same call goes on where it was.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi
+    if branch and pr:
+        raise HubError(f"{repo}: a pull request goes to main; ask for a branch or for it, not both")
+    place = log_in(repo, kind, wait)
+    is_private = place.ensure(private=private)
+    if branch:
+        place.ensure_branch(branch)
+    job = _Job(place, {name: LocalFile(name, x) for name, x in files.items()}, owned, message, tag)
+    done = place.patient(lambda: job.pull() if pr else job.push(branch))
+    if tag:
+        place.ensure_tag(tag, done.commit)
+    # Not what the last try did: it may have found that the one before was done.
+    return Published(done.url, done.commit, done.commit != job.first_head, is_private)
 
-    api = HfApi()
-    _patiently(lambda: api.whoami(), repo, wait)
-    made = _patiently(
-        lambda: api.create_repo(repo, private=private, repo_type=kind, exist_ok=True), repo, wait
+
+def existing_text(
+    repo: str,
+    kind: Kind,
+    name: str,
+    *,
+    branch: str | None = None,
+    wait: Callable[[float], None] = time.sleep,
+) -> str | None:
+    """The text of a file that the repository has now, or None where there is none.
+
+    A branch that does not exist yet would begin as `main` is, so it is `main` that is read.
+
+    Raises:
+        HubError: When the Hub cannot be reached or refuses.
+    """
+    from huggingface_hub.errors import (
+        RemoteEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
     )
 
-    def commit() -> Published:
-        head = api.repo_info(made.repo_id, repo_type=kind).sha
-        operations = [
-            CommitOperationAdd(name, str(source) if isinstance(source, Path) else source)
-            for name, source in sorted(files.items())
-        ]
-        info = api.create_commit(
-            made.repo_id,
-            operations,
-            commit_message=message,
-            repo_type=kind,
-            parent_commit=head,
+    place = log_in(repo, kind, wait)
+
+    def read(revision: str | None) -> str | None:
+        # An empty cache: an older copy must not stand in for a Hub that does not answer.
+        with TemporaryDirectory() as cache:
+            try:
+                path = place.api.hf_hub_download(
+                    place.name, name, repo_type=kind, revision=revision, cache_dir=cache
+                )
+            except RevisionNotFoundError:
+                return read(None) if revision else None
+            except (RepositoryNotFoundError, RemoteEntryNotFoundError):
+                return None
+            return Path(path).read_text("utf-8")
+
+    # Fewer tries: the client has its own for the first half of this.
+    return place.patient(lambda: read(branch), tries=3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    url: str
+    commit: str
+
+
+class _Job:
+    """Brings a reference of the repository to hold the files. Every call begins with a look."""
+
+    def __init__(
+        self,
+        place: Place,
+        files: dict[str, LocalFile],
+        owned: tuple[str, ...],
+        message: str,
+        tag: str | None,
+    ) -> None:
+        self.place, self.files, self.owned = place, files, owned
+        self.message, self.tag = message, tag
+        self.first_head = ""
+        self.additions: dict[str, CommitOperationAdd] = {}
+
+    def push(self, branch: str | None) -> _Done:
+        """To a branch, or to `main`."""
+        done = self._settle(branch)
+        url = f"{self.place.page}/tree/{branch}" if branch else self.place.page
+        return _Done(url, done.commit)
+
+    def pull(self) -> _Done:
+        """To a pull request: the open one, else a new one, unless `main` holds the files."""
+        there = self.place.pull(self.message)
+        if there is None:
+            return self._settle(None, create_pr=True)
+        return _Done(there.url, self._settle(there.git_reference).commit)
+
+    def _settle(self, revision: str | None, *, create_pr: bool = False) -> _Done:
+        head = str(self.place.info(revision).sha)
+        self.first_head = self.first_head or head
+        changes = self._changes(head)
+        self._check_tag(head, changes)
+        if not changes:
+            return _Done(self.place.page, head)
+        info = self._commit(changes, head, revision, create_pr)
+        if left := self._changes(info.oid):
+            raise HubError(
+                f"{self.place.name}: the Hub did not keep {left.first}; is it in the repository's"
+                " .gitignore?"
+            )
+        return _Done(str(info.pr_url or self.place.page), str(info.oid))
+
+    def _changes(self, commit: str) -> Changes:
+        entries = self.place.api.list_repo_tree(
+            self.place.name, recursive=True, revision=commit, repo_type=self.place.kind
         )
-        return Published(str(made), str(info.oid))
+        there = {entry.path: entry for entry in entries if hasattr(entry, "blob_id")}
+        return changes_to(there, self.files, self.owned)
 
-    return _patiently(commit, repo, wait)
+    def _check_tag(self, head: str, changes: Changes) -> None:
+        """A tag is never moved: what it marks was cited."""
+        if self.tag is None:
+            return
+        marked = self.place.tags().get(self.tag)
+        if marked is not None and (changes or marked != head):
+            raise HubError(f"{self.place.name}: the tag {self.tag} is taken; choose another one")
 
+    def _commit(
+        self, changes: Changes, head: str, revision: str | None, create_pr: bool
+    ) -> "CommitInfo":
+        from huggingface_hub import CommitOperationDelete
 
-def _patiently(call: Callable[[], T], repo: str, wait: Callable[[float], None]) -> T:
-    """What the call returns, tried again while its failure may pass."""
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+        place = self.place
+        if "README.md" in changes.changed:
+            # Before anything large is sent; the client itself would ask after it.
+            place.check_card(self.files["README.md"].read().decode())
+        additions = [self._addition(name) for name in changes.changed]
+        where = {"repo_type": place.kind, "revision": revision, "create_pr": create_pr}
+        # One try: the client has its own for every request of this.
+        place.patient(
+            lambda: place.api.preupload_lfs_files(
+                place.name, additions, free_memory=False, **where
+            ),
+            tries=1,
+        )
+        return place.api.create_commit(
+            place.name,
+            [*additions, *(CommitOperationDelete(name) for name in changes.gone)],
+            commit_message=self.message,
+            parent_commit=head,
+            **where,
+        )
 
-    expected = (
-        HfHubHTTPError,
-        HFValidationError,
-        RuntimeError,
-        ValueError,
-        OSError,  # ConnectionError is what the Xet client raises
-        httpx2.TransportError,
-        json.JSONDecodeError,
-    )
-    for number in range(_TRIES):
-        try:
-            return call()
-        except expected as error:
-            status = _status(error)
-            passing = status in _PASSING if status else _may_pass(error)
-            if not passing or number == _TRIES - 1:
-                raise HubError(f"{repo}: {_advice(error, status)}") from error
-            wait(_pause(error, number))
-    raise AssertionError("the last try returns or raises")
+    def _addition(self, name: str) -> "CommitOperationAdd":
+        """The same one at every try: it remembers that its content was sent."""
+        from huggingface_hub import CommitOperationAdd
 
-
-def _status(error: BaseException) -> int | None:
-    """The HTTP status behind an error, or behind its cause."""
-    response = getattr(error, "response", None)
-    if response is None and error.__cause__ is not None:
-        return _status(error.__cause__)
-    return int(response.status_code) if response is not None else None
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Whether an error without a status is one of the line: dropped, timed out, not JSON."""
-    import httpx2
-
-    lasting = isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError)
-    passing = (httpx2.TransportError, ConnectionError, TimeoutError, json.JSONDecodeError)
-    cause = error.__cause__
-    return not lasting and (isinstance(error, passing) or (cause is not None and _may_pass(cause)))
-
-
-def _pause(error: BaseException, number: int) -> float:
-    """Seconds to wait: what the server asks for, else 1, 2, 4, 8."""
-    response = getattr(error, "response", None)
-    asked = response.headers.get("Retry-After", "") if response is not None else ""
-    return min(_PATIENCE, float(asked) if asked.isdigit() else 2.0**number)
-
-
-def _advice(error: BaseException, status: int | None) -> str:
-    if status == 401:
-        return "the Hub does not know your token; log in with `hf auth login`"
-    if status == 403:
-        return "your token may not write here; use one with write access, or another name"
-    if status == 404:
-        return "the Hub does not have it, or hides it from your token; check owner and name"
-    if "token" in type(error).__name__.lower():
-        return "you are not logged in; run `hf auth login` or set HF_TOKEN"
-    reason = " ".join(str(error).split()) or type(error).__name__
-    if status is None and _may_pass(error):
-        return f"the Hub cannot be reached ({reason:.120}); the same command goes on later"
-    return f"the Hub refused ({reason:.160}); the same command goes on once that is mended"
+        if name not in self.additions:
+            source = self.files[name].source
+            self.additions[name] = CommitOperationAdd(
+                name, str(source) if isinstance(source, Path) else source
+            )
+        return self.additions[name]
