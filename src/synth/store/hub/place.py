@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from yaml import YAMLError
 
 from synth.errors import HubError
-from synth.store.hub_faults import Patience, redacted
+from synth.store.hub.faults import Patience, redacted
 
 if TYPE_CHECKING:
     from huggingface_hub import DatasetInfo, Discussion, HfApi, ModelInfo

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from synth.errors import HubError
-from synth.store.hub_changes import Changes, LocalFile, changes_to
-from synth.store.hub_place import Kind, Place, log_in
+from synth.store.hub.changes import Changes, LocalFile, changes_to
+from synth.store.hub.place import Kind, Place, log_in
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, CommitOperationAdd
