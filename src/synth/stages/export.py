@@ -30,7 +30,7 @@ from synth.store.dataset import (
 )
 from synth.store.files import write_json, write_text
 from synth.store.run import Run
-from synth.tables.published import Portrait, evenly_by_score, test_documents
+from synth.tables.published import Portrait, documents_for_test, evenly_by_score
 
 STAGE = "export"
 _SAMPLES = 10
@@ -114,7 +114,7 @@ def _write(
     """Every config of the recipe, `messages` first; each reads the rows once."""
     settings = recipe.export
     documents = pl.scan_parquet(run.curated).select("document_id").unique().collect()
-    test = test_documents(documents.to_series().sort(), settings.test_share)
+    test = documents_for_test(documents.to_series().sort(), settings.test_share)
     in_test = test.to_arrow().cast(pa.large_string()) if test.len() else None
     names = sorted(settings.configs, key=lambda name: name != "messages")
     sources = {n: rows if n != "rejected" else Rows(run.rejected, origin=False) for n in names}

@@ -16,7 +16,7 @@ _SCORES = ("logprob", "r_ifd", "ifd")
 _LOOKED_AT = 500  # rows whose language is told
 
 
-def test_documents(documents: pl.Series, share: float) -> pl.Series:
+def documents_for_test(documents: pl.Series, share: float) -> pl.Series:
     """The documents whose rows are for testing: those of lowest hash, never all of them.
 
     A document stays on its side, or nearly so, when others come and go.
