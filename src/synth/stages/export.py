@@ -70,7 +70,7 @@ def export(
             f"{run.folder}: no row was kept ({reasons}); loosen the rules with --set curate..."
         )
     with replacing(folder) as part:
-        portrait = Portrait(rows.generated, _samples(run))
+        portrait = Portrait(rows.generated, _samples(rows))
         configs = _write(part, run, recipe, rows, portrait, listen)
         facts = _facts(run, recipe, configs, portrait, pairs, repo)
         write_text(part / RECIPE, recipe.to_yaml())
@@ -103,9 +103,14 @@ def _old_card(folder: Path) -> str:
         return ""
 
 
-def _samples(run: Run) -> pl.Series:
-    scores = pl.scan_parquet(run.curated).select("logprob", "segment_id").collect()
-    return evenly_by_score(scores, _SAMPLES)
+def _samples(rows: Rows) -> pl.Series:
+    return evenly_by_score(_frame(rows.whole("logprob", "segment_id")), _SAMPLES)
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def _write(
@@ -113,8 +118,8 @@ def _write(
 ) -> list[Config]:
     """Every config of the recipe, `messages` first; each reads the rows once."""
     settings = recipe.export
-    documents = pl.scan_parquet(run.curated).select("document_id").unique().collect()
-    test = documents_for_test(documents.to_series().sort(), settings.test_share)
+    documents = _frame(rows.whole("document_id"))["document_id"].unique().sort()
+    test = documents_for_test(documents, settings.test_share)
     in_test = test.to_arrow().cast(pa.large_string()) if test.len() else None
     names = sorted(settings.configs, key=lambda name: name != "messages")
     sources = {n: rows if n != "rejected" else Rows(run.rejected, origin=False) for n in names}
@@ -148,9 +153,7 @@ def _told(listen: Listener, total: int) -> Callable[[int], None]:
 def _portrayed(blocks: Iterator[pa.Table], portrait: Portrait) -> Iterator[pa.Table]:
     """The blocks, once the portrait has seen them."""
     for block in blocks:
-        frame = pl.from_arrow(block)
-        assert isinstance(frame, pl.DataFrame)
-        portrait.add(frame.filter(pl.col("origin") == GENERATED))
+        portrait.add(_frame(block).filter(pl.col("origin") == GENERATED))
         yield block
 
 

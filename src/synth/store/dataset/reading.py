@@ -12,8 +12,8 @@ from synth.errors import RunError
 from synth.records import Pair
 from synth.store.dataset.layouts import GENERATED, PAIR
 
-_BLOCK_BYTES = 40_000_000  # uncompressed
-_MOST_ROWS = 16384
+_BLOCK_BYTES = 20_000_000  # uncompressed
+_MOST_ROWS = 8192
 
 T = TypeVar("T")
 
@@ -36,6 +36,10 @@ class Rows:
         groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
         row_bytes = sum(groups) / max(1, self.generated)
         self._rows = max(1, min(_MOST_ROWS, int(_BLOCK_BYTES / max(1.0, row_bytes))))
+
+    def whole(self, *columns: str) -> pa.Table:
+        """These columns of all rows of the file, at once: for short ones."""
+        return self._readable(lambda: pq.read_table(self._path, columns=list(columns)))
 
     def blocks(self, columns: Collection[str]) -> Iterator[pa.Table]:
         """These columns of all rows; an empty block where there are none."""
