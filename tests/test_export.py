@@ -444,6 +444,7 @@ def test_every_reader_reads_the_same_rows(
     assert list(load_dataset(name, config, split=split, streaming=True)) == expected
     assert read(everything, folder, split) == expected
     found = duckdb.sql(f"SELECT * FROM '{everything}/{folder}/{split}-*.parquet'")
+    assert found is not None
     assert [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()] == expected
 
 
