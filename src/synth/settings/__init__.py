@@ -10,7 +10,7 @@ from synth.settings.curation import (
     Select,
 )
 from synth.settings.generation import Corpus, Endpoint, Filters, Generate
-from synth.settings.publication import Export
+from synth.settings.publication import ConfigName, Export
 from synth.settings.section import Section
 from synth.settings.training import (
     TASK,
@@ -26,6 +26,7 @@ from synth.settings.training import (
 __all__ = [
     "TASK",
     "Benchmark",
+    "ConfigName",
     "Contamination",
     "Corpus",
     "Curate",

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
-from synth.errors import AdapterError, InputError
+from synth.errors import AdapterError, InputError, RunError
 from synth.models.protocols import Models
 from synth.prompt import Prompt
 from synth.recipe import Recipe
-from synth.records import Pair
+from synth.records import Pair, content_id
 from synth.settings import Pairs
 from synth.store.files import write_json
 from synth.store.pairs import read_pairs
@@ -72,6 +72,26 @@ def split_pairs(settings: Pairs) -> PairSplit:
     dropped["near_held_out"] += sum(near)
     dropped["not_sampled"] += len(clear) - len(train)
     return PairSplit(train, held_out, {reason: n for reason, n in dropped.items() if n})
+
+
+def learnt_pairs(adapter: Path, recipe: Recipe) -> list[Pair]:
+    """The pairs that the adapter in that folder learnt from.
+
+    Raises:
+        RunError: Where the recipe's pairs have changed since, or there is no adapter.
+        InputError: For pairs that cannot be read.
+    """
+    pairs = split_pairs(recipe.pairs)
+    try:
+        known = json.loads((adapter / _FILE).read_text(encoding="utf-8"))["pairs_hash"]
+    except (OSError, ValueError, KeyError):
+        known = ""
+    if known != content_id(*(pair.id for pair in (*pairs.train, *pairs.held_out))):
+        raise RunError(
+            f"{adapter}: did not learn from the recipe's pairs as they are now; run"
+            " `synth finetune`, or leave them out with --set export.include_pairs=false"
+        )
+    return pairs.train
 
 
 def junk_pairs(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:

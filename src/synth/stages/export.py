@@ -1,98 +1,204 @@
-"""Curated -> a dataset folder: splits by document, card, provenance, recipe."""
+"""Curated -> a dataset folder: configs, splits by document, card, provenance, recipe."""
 
 import json
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from synth import __version__
 from synth.errors import RunError
 from synth.recipe import Recipe
-from synth.records import Listener, Outcome, Progress, content_id, silent
+from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
+from synth.stages.common import learnt_pairs
 from synth.store.card import CardFacts, card
-from synth.store.dataset import Split, licences, replacing, write_split
+from synth.store.card.facts import PLACE
+from synth.store.dataset import (
+    CARD,
+    GENERATED,
+    PROVENANCE,
+    RECIPE,
+    Config,
+    Rows,
+    layout,
+    replacing,
+    write_config,
+)
 from synth.store.files import write_json, write_text
 from synth.store.run import Run
+from synth.tables.published import Portrait, documents_for_test, evenly_by_score
 
 STAGE = "export"
 _SAMPLES = 10
+_BEFORE = ("finetune", "merge", "evaluate", "backtranslate", "curate")
 
 
-def export(run: Run, recipe: Recipe, folder: Path, listen: Listener = silent) -> Outcome:
+def export(
+    run: Run, recipe: Recipe, folder: Path, listen: Listener = silent, *, repo: str = PLACE
+) -> Outcome:
     """Writes the run's curated rows to `folder`; the same input gives the same bytes.
 
+    Rows are read and written block by block. Notes that people wrote in the card of the dataset
+    that `folder` holds are kept.
+
+    Args:
+        run: The run.
+        recipe: Its recipe.
+        folder: Where the dataset is to be.
+        listen: Told how many rows are written.
+        repo: The name on the Hub that the card shows.
+
     Raises:
-        RunError: Without curated rows.
+        RunError: Without curated rows, or when the disk is full.
         InputError: When `folder` holds something else.
     """
     started = time.time()
     made = run.need("curate")
-    fingerprint = content_id(STAGE, 1, made.fingerprint, recipe.export.fingerprint(), recipe.name)
+    pairs = learnt_pairs(run.adapter, recipe) if recipe.export.include_pairs else []
+    fingerprint = _fingerprint(run, recipe, pairs, repo)
     done = run.done(STAGE)
-    target = str(folder)
-    if (
-        done
-        and done.fingerprint == fingerprint
-        and done.counts["folder"] == target
-        and (folder / "provenance.json").is_file()
-    ):
+    if done and done.fingerprint == fingerprint and _is_there(done.counts, folder):
         return Outcome(STAGE, done.counts, skipped=True)
-    rows = pl.read_parquet(run.curated)
-    if rows.is_empty():
+    rows = Rows(run.curated, pairs)
+    if not rows.generated:
         reasons = ", ".join(f"{k} {v}" for k, v in made.counts["buckets"].items() if k != "kept")
         raise RunError(
             f"{run.folder}: no row was kept ({reasons}); loosen the rules with --set curate..."
         )
-    listen(Progress(STAGE, 0, rows.height, "row"))
-    in_test = _in_test(rows, recipe.export.test_share)
     with replacing(folder) as part:
-        splits = [write_split(part, "train", rows.filter(~in_test))]
-        if in_test.any():
-            splits.append(write_split(part, "test", rows.filter(in_test)))
-        write_text(part / "recipe.yaml", recipe.to_yaml())
-        write_text(part / "README.md", card(_facts(run, recipe, rows, splits, made.counts)))
-        write_json(part / "provenance.json", _provenance(run, splits))
-    counts: dict[str, Any] = {"folder": target, **{split.name: split.rows for split in splits}}
+        portrait = Portrait(rows.generated, _samples(rows))
+        configs = _write(part, run, recipe, rows, portrait, listen)
+        facts = _facts(run, recipe, configs, portrait, pairs, repo)
+        write_text(part / RECIPE, recipe.to_yaml())
+        write_text(part / CARD, card(facts, _old_card(folder)))
+        write_json(part / PROVENANCE, _provenance(run, configs))
+    counts: dict[str, Any] = {"folder": str(folder), **_sizes(configs[0])}
+    if len(configs) > 1:
+        counts["configs"] = {config.name: sum(_sizes(config).values()) for config in configs}
     run.commit(STAGE, fingerprint, counts, started)
-    listen(Progress(STAGE, rows.height, rows.height, "row"))
     return Outcome(STAGE, counts)
 
 
-def _in_test(rows: pl.DataFrame, share: float) -> pl.Series:
-    """Which rows go to the test split: the documents of lowest hash, never all of them."""
-    documents = sorted(set(rows["document_id"]), key=lambda name: content_id("test", name))
-    count = min(round(len(documents) * share), len(documents) - 1)
-    return rows["document_id"].is_in(documents[:count])
+def _fingerprint(run: Run, recipe: Recipe, pairs: Sequence[Pair], repo: str) -> str:
+    evaluation = run.done("evaluate")
+    return content_id(
+        STAGE, 2, __version__, run.need("curate").fingerprint, recipe.export.fingerprint(),
+        recipe.name, evaluation.fingerprint if evaluation else "", repo,
+        *(pair.id for pair in pairs),
+    )  # fmt: skip
+
+
+def _is_there(counts: dict[str, Any], folder: Path) -> bool:
+    return counts.get("folder") == str(folder) and (folder / PROVENANCE).is_file()
+
+
+def _old_card(folder: Path) -> str:
+    try:
+        return (folder / CARD).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _samples(rows: Rows) -> pl.Series:
+    return evenly_by_score(_frame(rows.whole("logprob", "segment_id")), _SAMPLES)
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _write(
+    part: Path, run: Run, recipe: Recipe, rows: Rows, portrait: Portrait, listen: Listener
+) -> list[Config]:
+    """Every config of the recipe, `messages` first; each reads the rows once."""
+    settings = recipe.export
+    documents = _frame(rows.whole("document_id"))["document_id"].unique().sort()
+    test = documents_for_test(documents, settings.test_share)
+    in_test = test.to_arrow().cast(pa.large_string()) if test.len() else None
+    names = sorted(settings.configs, key=lambda name: name != "messages")
+    sources = {n: rows if n != "rejected" else Rows(run.rejected, origin=False) for n in names}
+    wrote = _told(listen, sum(source.count for source in sources.values()))
+    configs = []
+    for name, source in sources.items():
+        shape = layout(name, settings, source.columns)
+        blocks = source.blocks(shape.columns)
+        if name == "messages":
+            blocks = _portrayed(source.blocks({*shape.columns, *Portrait.COLUMNS}), portrait)
+        split, apart = ("rejected", None) if name == "rejected" else ("train", in_test)
+        configs.append(
+            write_config(part, shape, blocks, split=split, test_documents=apart, wrote=wrote)
+        )
+    return configs
+
+
+def _told(listen: Listener, total: int) -> Callable[[int], None]:
+    """What tells of so many rows more."""
+    done = 0
+
+    def tell(rows: int) -> None:
+        nonlocal done
+        done += rows
+        listen(Progress(STAGE, done, total, "row"))
+
+    tell(0)
+    return tell
+
+
+def _portrayed(blocks: Iterator[pa.Table], portrait: Portrait) -> Iterator[pa.Table]:
+    """The blocks, once the portrait has seen them."""
+    for block in blocks:
+        portrait.add(_frame(block).filter(pl.col("origin") == GENERATED))
+        yield block
 
 
 def _facts(
-    run: Run, recipe: Recipe, rows: pl.DataFrame, splits: list[Split], ledger: dict[str, Any]
+    run: Run,
+    recipe: Recipe,
+    configs: Sequence[Config],
+    portrait: Portrait,
+    pairs: Sequence[Pair],
+    repo: str,
 ) -> CardFacts:
-    best = rows.sort(["logprob", "segment_id"], descending=[True, False])
-    step = max(1, best.height // _SAMPLES)
-    samples = best.gather_every(step).head(_SAMPLES).select("instruction", "text")
     evaluation = run.done("evaluate")
     return CardFacts(
         name=recipe.name,
         base=recipe.model.base,
-        licence=recipe.export.licence,
-        licences=licences(rows),
-        splits=splits,
-        ledger=ledger,
-        evaluation=evaluation.counts if evaluation else None,
-        samples=list(samples.iter_rows()),
         version=__version__,
+        configs=configs,
+        ledger=run.need("curate").counts,
+        licence=recipe.export.licence,
+        licences=portrait.licences(),
+        evaluation=evaluation.counts if evaluation else None,
+        quantiles=portrait.quantiles(),
+        languages=portrait.languages(),
+        looked_at=portrait.looked_at,
+        samples=portrait.samples(),
+        pairs=Counter(pair.source for pair in pairs),
+        repo=repo,
     )
 
 
-def _provenance(run: Run, splits: list[Split]) -> dict[str, Any]:
+def _sizes(config: Config) -> dict[str, int]:
+    return {split.name: split.rows for split in config.splits}
+
+
+def _provenance(run: Run, configs: Sequence[Config]) -> dict[str, Any]:
     """The chain from training pairs to rows: fingerprints, counts and versions, without times."""
     manifest = json.loads(run.manifest.read_text(encoding="utf-8"))["stages"]
     stages = {
-        name: {key: entry[key] for key in ("fingerprint", "versions", "counts")}
-        for name, entry in manifest.items()
-        if name != STAGE
+        name: {key: manifest[name][key] for key in ("fingerprint", "versions", "counts")}
+        for name in _BEFORE
+        if name in manifest
     }
-    return {"synth": __version__, "stages": stages, "splits": {s.name: s.rows for s in splits}}
+    return {
+        "synth": __version__,
+        "stages": stages,
+        "splits": _sizes(configs[0]),
+        "configs": {config.name: _sizes(config) for config in configs},
+    }

@@ -92,6 +92,11 @@ def measured(
     return frame.hstack(pl.DataFrame(found, schema=schema))
 
 
+def stated_licence() -> pl.Expr:
+    """The licence that a row's metadata states; null where there is none."""
+    return pl.col("metadata").str.json_path_match("$['licence','license']").str.strip_chars()
+
+
 def _ascii() -> pl.Expr:
     """Whether both sides of a row are ASCII."""
     sides = (pl.col(side).fill_null("") for side in ("instruction", "text"))
@@ -99,15 +104,13 @@ def _ascii() -> pl.Expr:
 
 
 def _sizes(frame: pl.DataFrame) -> dict[str, object]:
-    metadata = pl.col("metadata")
     chars = frame.select(
         asked=pl.col("instruction").str.len_chars().cast(pl.Int64),
         said=pl.col("text").str.len_chars().cast(pl.Int64),
     )
-    stated = metadata.str.json_path_match("$['licence','license']")
     ratio = pl.when(pl.col("said") > 0).then(pl.col("asked") / pl.col("said"))
     return {
-        "licence": frame.select(stated.str.strip_chars()).to_series(),
+        "licence": frame.select(stated_licence()).to_series(),
         "instruction_chars": chars["asked"],
         "text_chars": chars["said"],
         "length_ratio": chars.select(ratio).to_series(),

@@ -1,0 +1,24 @@
+"""Rows -> a dataset folder: parquet shards of every config, written whole or not at all."""
+
+from synth.store.dataset.features import features
+from synth.store.dataset.folder import CARD, PROVENANCE, RECIPE, is_ours, replacing
+from synth.store.dataset.layouts import GENERATED, PAIR, Layout, layout
+from synth.store.dataset.reading import Rows
+from synth.store.dataset.shards import Config, Split, write_config
+
+__all__ = [
+    "CARD",
+    "GENERATED",
+    "PAIR",
+    "PROVENANCE",
+    "RECIPE",
+    "Config",
+    "Layout",
+    "Rows",
+    "Split",
+    "features",
+    "is_ours",
+    "layout",
+    "replacing",
+    "write_config",
+]

@@ -1,0 +1,84 @@
+"""Rows of a run -> tables of some tens of megabytes, one after the other."""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synth.errors import RunError
+from synth.records import Pair
+from synth.store.dataset.layouts import GENERATED, PAIR
+
+_BLOCK_BYTES = 20_000_000  # uncompressed
+_MOST_ROWS = 8192
+
+T = TypeVar("T")
+
+
+class Rows:
+    """A parquet file of the run, and pairs that are to stand after its rows.
+
+    `columns` are what the blocks can have: those of the file and, unless `origin` is not wanted,
+    `origin`.
+    """
+
+    def __init__(self, path: Path, pairs: Sequence[Pair] = (), *, origin: bool = True) -> None:
+        self._path = path
+        metadata = self._readable(lambda: pq.read_metadata(path))
+        self._schema: pa.Schema = metadata.schema.to_arrow_schema()
+        self._pairs = pairs
+        self.generated = int(metadata.num_rows)
+        self.count = self.generated + len(pairs)
+        self.columns = [*self._schema.names, *(["origin"] if origin else [])]
+        groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
+        row_bytes = sum(groups) / max(1, self.generated)
+        self._rows = max(1, min(_MOST_ROWS, int(_BLOCK_BYTES / max(1.0, row_bytes))))
+
+    def whole(self, *columns: str) -> pa.Table:
+        """These columns of all rows of the file, at once: for short ones."""
+        return self._readable(lambda: pq.read_table(self._path, columns=list(columns)))
+
+    def blocks(self, columns: Collection[str]) -> Iterator[pa.Table]:
+        """These columns of all rows; an empty block where there are none."""
+        wanted = [name for name in self._schema.names if name in columns]
+        marked = "origin" in columns
+        schema = pa.schema([self._schema.field(name) for name in wanted])
+        if self.count == 0:
+            yield _marked(schema.empty_table(), GENERATED) if marked else schema.empty_table()
+        file = self._readable(lambda: pq.ParquetFile(self._path))
+        with file:
+            batches = file.iter_batches(self._rows, columns=wanted)
+            while (batch := self._readable(lambda: next(batches, None))) is not None:
+                table = pa.Table.from_batches([batch]).select(wanted)
+                yield _marked(table, GENERATED) if marked else table
+        for start in range(0, len(self._pairs), self._rows):
+            table = _of_pairs(self._pairs[start : start + self._rows], schema)
+            yield _marked(table, PAIR) if marked else table
+
+    def _readable(self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except (pa.ArrowException, OSError) as error:
+            raise RunError(
+                f"{self._path}: cannot be read ({' '.join(str(error).split()):.120}); delete it,"
+                " and `synth curate` makes it again"
+            ) from error
+
+
+def _marked(table: pa.Table, origin: str) -> pa.Table:
+    return table.append_column("origin", pa.repeat(pa.scalar(origin), table.num_rows))
+
+
+def _of_pairs(pairs: Sequence[Pair], schema: pa.Schema) -> pa.Table:
+    """Pairs as rows: what a pair has not is null."""
+    known: dict[str, list[str]] = {
+        "segment_id": [pair.id for pair in pairs],
+        "instruction": [pair.instruction for pair in pairs],
+        "text": [pair.response for pair in pairs],
+        "metadata": [json.dumps({"source": p.source}, ensure_ascii=False) for p in pairs],
+    }
+    empty = [None] * len(pairs)
+    return pa.table({name: known.get(name, empty) for name in schema.names}, schema=schema)

@@ -1,0 +1,184 @@
+"""Tables -> the parquet shards of a config's splits; the same rows give the same bytes."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from synth.store.dataset.layouts import Layout, Places
+
+SHARD_BYTES = 500_000_000  # uncompressed; as `datasets` cuts them (MAX_SHARD_SIZE)
+GROUP_BYTES = 64_000_000  # uncompressed; the Hub's viewer wants at most 100 MB, held here twice
+_TEXTS = {"id", "content", "instruction", "output", "text"}  # too varied for a dictionary
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A split as written: its rows, bytes in memory and bytes of files."""
+
+    name: str
+    rows: int
+    bytes: int
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A config as written: where, with which columns, and its splits that have rows."""
+
+    name: str
+    folder: str
+    schema: pa.Schema
+    splits: list[Split] = field(default_factory=list)
+
+
+class Shards:
+    """Writes tables as a split's shards, in row groups cut by size alone; a thread compresses."""
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema) -> None:
+        self._folder, self._split, self._schema = folder, split, schema
+        self._held: list[pa.Table] = []
+        self._held_bytes = 0
+        self._paths: list[Path] = []
+        self._file: pq.ParquetWriter | None = None
+        self._file_bytes = 0
+        self._rows = self._bytes = 0
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._thread.shutdown()
+        if self._file:
+            self._file.close()
+
+    def add(self, table: pa.Table) -> None:
+        """More rows, of the schema."""
+        self._held.append(table)
+        self._held_bytes += table.nbytes
+        while self._held_bytes >= GROUP_BYTES:
+            held = pa.concat_tables(self._held)
+            rows = max(1, held.num_rows * GROUP_BYTES // self._held_bytes)
+            self._submit(held.slice(0, rows))
+            self._held = [held.slice(rows)]
+            self._held_bytes = self._held[0].nbytes
+
+    def finish(self) -> Split:
+        """Writes the rest and gives the shards their names, which tell how many there are."""
+        rest = pa.concat_tables([self._schema.empty_table(), *self._held])
+        if rest.num_rows or not self._rows:
+            self._submit(rest)
+        self._wait()
+        if self._file:
+            self._file.close()
+            self._file = None
+        for number, path in enumerate(self._paths):
+            name = f"{self._split}-{number:05d}-of-{len(self._paths):05d}.parquet"
+            self._paths[number] = path.rename(path.with_name(name))
+        size = sum(path.stat().st_size for path in self._paths)
+        return Split(self._split, self._rows, self._bytes, size)
+
+    def _submit(self, group: pa.Table) -> None:
+        self._wait()
+        self._rows += group.num_rows
+        self._bytes += group.nbytes
+        self._writing = self._thread.submit(self._write, group)
+
+    def _wait(self) -> None:
+        if self._writing:
+            self._writing.result()
+
+    def _write(self, group: pa.Table) -> None:
+        if self._file and self._file_bytes + group.nbytes > SHARD_BYTES:
+            self._file.close()
+            self._file = None
+        if self._file is None:
+            path = self._folder / f"{self._split}-{len(self._paths):05d}.parquet"
+            self._file = pq.ParquetWriter(
+                path,
+                self._schema,
+                compression="zstd",
+                use_dictionary=[name for name in _leaves(self._schema) if not _is_text(name)],
+                use_content_defined_chunking=True,  # the Hub then resends only what changed
+                write_page_index=True,
+            )
+            self._paths.append(path)
+            self._file_bytes = 0
+        self._file.write_table(group, row_group_size=max(1, group.num_rows))
+        self._file_bytes += group.nbytes
+
+
+def _leaves(schema: pa.Schema, above: str = "") -> list[str]:
+    """Paths of the columns as parquet names them."""
+    paths: list[str] = []
+    for column in schema:
+        path, kind = f"{above}{column.name}", column.type
+        if pa.types.is_list(kind):
+            path, kind = f"{path}.list.element", kind.value_type
+        nested = pa.types.is_struct(kind)
+        paths += _leaves(pa.schema(list(kind)), f"{path}.") if nested else [path]
+    return paths
+
+
+def _is_text(path: str) -> bool:
+    return path.rpartition(".")[2] in _TEXTS
+
+
+def write_config(
+    folder: Path,
+    layout: Layout,
+    blocks: Iterable[pa.Table],
+    *,
+    split: str = "train",
+    test_documents: pa.Array | None = None,
+    wrote: Callable[[int], None] = lambda rows: None,
+) -> Config:
+    """Writes `<layout.folder>/<split>-00000-of-0000N.parquet`, and `test-...` beside it.
+
+    Args:
+        folder: The dataset folder.
+        layout: What is made of the rows.
+        blocks: The rows, at least one block; tables with the columns of the layout.
+        split: Of all rows that are not in the test split.
+        test_documents: Ids of the documents whose rows are; None for no test split.
+        wrote: Called with the rows of each block that was taken.
+    """
+    target = folder / layout.folder
+    target.mkdir()
+    shards: dict[str, Shards] = {}
+    schema = pa.schema([])
+    with ExitStack() as stack:
+        for block in blocks:
+            for name, places in _parted(block, split, test_documents).items():
+                table = layout(block, places)
+                schema = table.schema
+                if name not in shards:
+                    shards[name] = stack.enter_context(Shards(target, name, schema))
+                shards[name].add(table)
+            wrote(block.num_rows)
+        order = sorted(shards, key=lambda name: name != split)
+        return Config(layout.name, layout.folder, schema, [shards[name].finish() for name in order])
+
+
+def _parted(block: pa.Table, split: str, test: pa.Array | None) -> dict[str, Places]:
+    """The places of the block's rows by split, without splits that get none of them."""
+    if test is None:
+        return {split: np.arange(block.num_rows)}
+    in_test = pc.is_in(block["document_id"], value_set=test).to_numpy()
+    parts = {split: np.flatnonzero(~in_test), "test": np.flatnonzero(in_test)}
+    return {name: places for name, places in parts.items() if len(places)}
