@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from synth.settings import Contamination
 from synth.tables.contamination import FOUND, Hits, Index
-from synth.tables.words import word_spans
+from synth.tables.words import word_spans, words
 
 FOX = "the quick brown fox jumps over a lazy dog while seven old owls watch from above"
 SEA = "which of these rivers flows into the black sea after passing through four capital cities"
@@ -80,6 +80,28 @@ def test_a_run_does_not_cross_from_one_text_to_the_next() -> None:
     assert rows(found_in(halves, [FOX])) == []
     assert rows(found_in([FOX], [str(half) for half in halves], words=9)) == [0]
     assert rows(found_in([FOX], [first(FOX, 7), " ".join(FOX.split()[7:14])], words=8)) == []
+    # The second text goes on, in its place and the question's, where the first ends.
+    follows = [first(FOX, 13), f"so {' '.join(FOX.split()[1:14])}"]
+    assert found_in(follows, [FOX]).found["span"].to_list() == [follows[0], follows[1][3:]]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_words_at_hand_give_the_same(compiled: bool) -> None:
+    asked = [FOX, SEA, *(f"{first(FOX, 13)} {i} of {SEA[i:]}" for i in range(3)), first(SEA, 9)]
+    texts = pl.Series(["none", first(FOX, 13), None, f"{SEA}, {FOX}", "", f"so {first(SEA, 9)}"])
+    frame = pl.DataFrame({"benchmark": "b", "number": range(len(asked)), "question": asked})
+    index = Index.build(frame, Contamination(benchmarks=[]), compiled=compiled)
+    one = index.hits(texts, compiled=compiled)
+    other = index.hits(texts, compiled=compiled, found=words(texts, compiled=compiled))
+    assert (rows(one), one.spared.tolist()) == ([3, 5], [1])
+    assert one.found.equals(other.found)
+    assert one.spared.tolist() == other.spared.tolist()
+
+
+def test_rows_are_counted_through_blocks_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synth.tables.contamination._BLOCK", 2)
+    hits = found_in([None, FOX, "", first(FOX, 13), SEA], [f"{FOX} {i}" for i in range(3)])
+    assert (rows(hits), hits.spared.tolist()) == ([1, 3], [])
 
 
 @pytest.mark.parametrize("compiled", [False, True])

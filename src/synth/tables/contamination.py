@@ -6,7 +6,6 @@ that counts where it stands in the text as a whole and has eight words at least;
 say little that is theirs alone, and are not looked for.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,7 +14,8 @@ import polars as pl
 
 from synth.settings import Contamination
 from synth.tables.runs import STOCK, Keys, Table, entries_of
-from synth.tables.words import Places, Words, word_spans, words
+from synth.tables.sieve import Sieve
+from synth.tables.words import Places, Words, excerpts, words
 
 SHORTEST = 8
 """Words of the shortest question that is looked for."""
@@ -55,16 +55,18 @@ class Index:
     Attributes:
         questions: `benchmark`, `number` and `question`.
         ends: Where the words of each question end, counted through all of them.
-        long: Runs of the length asked for.
-        opening: The first words of the questions that are shorter than that.
+        sieve: Lets through the runs of the length asked for.
+        long: Those runs.
+        opening: Lets through the first words of the questions that are shorter than that.
         short: Those questions, a table for each length.
         coverage: Share of a question's words that must be found.
     """
 
     questions: pl.DataFrame
     ends: Places
+    sieve: Sieve
     long: Table
-    opening: Table
+    opening: Sieve
     short: tuple[Table, ...]
     coverage: float
 
@@ -81,13 +83,12 @@ class Index:
         ignored = words(pl.Series(settings.ignore, dtype=pl.String), compiled=False)
 
         def table(runs: Keys) -> Table:
-            texts = np.searchsorted(asked.ends, runs.places, side="right")
             skip = Keys.of(ignored, runs.length).keys
-            return Table.build(runs, texts, settings.stock_questions, skip)
+            return Table.build(runs, asked.ends, settings.stock_questions, skip)
 
         lengths = np.where(asked.counts < settings.words, asked.counts, 0)
-        opening = Table.plain(Keys.of(asked, SHORTEST, asked.starts[lengths >= SHORTEST]))
-        begins, _ = opening.scan(asked, compiled=compiled)
+        opening = Sieve.of(asked, SHORTEST, asked.starts[lengths >= SHORTEST])
+        begins = opening.begins(asked, compiled=compiled)
         short = []
         for length in range(SHORTEST, settings.words):
             whole = Keys.of(asked, length, asked.starts[lengths == length])
@@ -95,49 +96,48 @@ class Index:
                 everywhere = Keys.of(asked, length, begins)
                 same, _ = entries_of(everywhere.keys, np.sort(whole.keys))
                 short.append(table(everywhere.take(same)).only(whole.places))
-        long = table(Keys.of(asked, settings.words))
-        return cls(questions, asked.ends, long, opening, tuple(short), settings.coverage)
+        long = Keys.of(asked, settings.words)
+        sieve = Sieve.of(asked, settings.words, long.places)
+        ends, coverage = asked.ends, settings.coverage
+        return cls(questions, ends, sieve, table(long), opening, tuple(short), coverage)
 
-    def hits(self, texts: pl.Series, *, compiled: bool) -> Hits:
+    def hits(self, texts: pl.Series, *, compiled: bool, found: Words | None = None) -> Hits:
         """Which texts hold a question.
 
         Args:
             texts: Strings; a null holds nothing.
             compiled: As in `build`.
+            found: The words of the texts, if they are there already.
         """
-        blocks = [pl.DataFrame(schema=_SHARED)]
-        for first in range(0, len(texts), _BLOCK):
-            found = words(texts[first : first + _BLOCK], compiled=compiled)
-            blocks += [
-                self._shared(found, table.length, at, *table.expand(entries)).with_columns(
-                    pl.col("row") + first
-                )
-                for table, at, entries in self._entries(found, compiled=compiled)
-                if at.size
-            ]
-        shared = pl.concat(blocks)
+        if found is not None:
+            shared = self._shared(found, compiled=compiled)
+        else:
+            shared = pl.DataFrame(schema=_SHARED)
+            for first in range(0, len(texts), _BLOCK):
+                some = words(texts[first : first + _BLOCK], compiled=compiled)
+                block = self._shared(some, compiled=compiled)
+                shared = shared.vstack(block.with_columns(pl.col("row") + first))
         counting = shared.filter(pl.col("question") >= 0)
         spared = shared.join(counting, on="row", how="anti")["row"].unique().sort()
         return Hits(self._evidence(counting, texts), spared.to_numpy())
 
-    def _entries(self, found: Words, *, compiled: bool) -> Iterator[tuple[Table, Places, Places]]:
-        """For each table where among the texts' words its runs begin, and its entries of them."""
-        yield self.long, *self.long.scan(found, compiled=compiled)
-        if self.short:
-            begins, _ = self.opening.scan(found, compiled=compiled)
-            for table in self.short:
-                runs = Keys.of(found, table.length, begins)
-                which, entries = table.look(runs.keys)
-                yield table, runs.places[which], entries
-
-    def _shared(
-        self, found: Words, length: int, at: Places, source: Places, places: Places
-    ) -> pl.DataFrame:
-        """The runs that texts and questions share; `question` is -1 for stock wording.
+    def _shared(self, found: Words, *, compiled: bool) -> pl.DataFrame:
+        """The runs that texts and questions share, in no order; `question` is -1 for stock wording.
 
         `at` is where a run begins among the words of its text, `start` where among the question's.
         """
-        at = at[source]
+        shared = pl.DataFrame(schema=_SHARED)
+        for sieve, tables in ((self.sieve, (self.long,)), (self.opening, self.short)):
+            if not tables:
+                continue
+            begins = sieve.begins(found, compiled=compiled)
+            for table in tables:
+                runs = table.look(Keys.of(found, table.length, begins))
+                shared = shared.vstack(self._told(found, table.length, *runs))
+        return shared
+
+    def _told(self, found: Words, length: int, at: Places, places: Places) -> pl.DataFrame:
+        """Runs that begin at these places among the texts' and the questions' words."""
         row = np.searchsorted(found.ends, at, side="right")
         question = np.where(places == STOCK, -1, np.searchsorted(self.ends, places, side="right"))
         starts = np.concatenate([[0], self.ends])  # of -1 anything
@@ -157,24 +157,14 @@ class Index:
         best = self._best(shared)
         runs = _longest(shared.join(best, on=["row", "question"], maintain_order="left"))
         asked = self.questions[runs["question"]]
-        spans = [
-            (_words_of(text, at, length), _words_of(question, start, length))
-            for text, question, at, start, length in zip(
-                texts.gather(runs["row"]),
-                asked["question"],
-                runs["at"],
-                runs["start"],
-                runs["length"],
-                strict=True,
-            )
-        ]
+        counts = runs["length"].to_numpy()
         return pl.DataFrame(
             {
                 "row": runs["row"],
                 "benchmark": asked["benchmark"],
                 "number": asked["number"],
-                "span": [span for span, _ in spans],
-                "question_span": [span for _, span in spans],
+                "span": excerpts(texts.gather(runs["row"]), runs["at"].to_numpy(), counts),
+                "question_span": excerpts(asked["question"], runs["start"].to_numpy(), counts),
                 "coverage": runs["coverage"],
             },
             schema=FOUND,
@@ -182,11 +172,12 @@ class Index:
 
     def _best(self, shared: pl.DataFrame) -> pl.DataFrame:
         """Row, question and coverage of the question that has most words in runs with the row."""
-        new = pl.min_horizontal("length", pl.col("start").diff().over("row", "question"))
+        goes_on = _as_before("row") & _as_before("question")
+        new = pl.min_horizontal("length", pl.when(goes_on).then(pl.col("start").diff()))
         counts = pl.Series(np.diff(self.ends, prepend=0))
         held = (
             shared.sort("row", "question", "start")
-            .with_columns(new=new.fill_null(pl.col("length")))
+            .with_columns(new=new)
             .group_by("row", "question", maintain_order=True)
             .agg(pl.col("new").sum())
         )
@@ -202,20 +193,22 @@ class Index:
 def _longest(shared: pl.DataFrame) -> pl.DataFrame:
     """Joins runs that go on from each other; of each row the longest, the first of such."""
     # Runs that begin one word further in both text and question are one longer run.
-    goes_on = (pl.col("at").diff() == 1) & (pl.col("start").diff() == 1)
-    chain = (~goes_on.over("row")).fill_null(value=True).cum_sum()
+    goes_on = _as_before("row") & (pl.col("at").diff() == 1) & (pl.col("start").diff() == 1)
+    chain = (~goes_on).fill_null(value=True).cum_sum()
     return (
         shared.sort("row", pl.col("at") - pl.col("start"), "at")
         .with_columns(chain=chain)
-        .group_by("row", "question", "coverage", "chain", maintain_order=True)
-        .agg(pl.first("at", "start"), pl.last("at").alias("end") + pl.last("length"))
+        .group_by("chain", maintain_order=True)
+        .agg(
+            pl.first("row", "question", "coverage", "at", "start"),
+            end=pl.last("at") + pl.last("length"),
+        )
         .with_columns(length=pl.col("end") - pl.col("at"))
         .sort("row", -pl.col("length"), "at", "start")
         .unique("row", keep="first", maintain_order=True)
     )
 
 
-def _words_of(text: str, start: int, length: int) -> str:
-    """So many words of a text from a certain one on, with all that is between them."""
-    spans = word_spans(text)
-    return text[spans[start][0] : spans[start + length - 1][1]]
+def _as_before(column: str) -> pl.Expr:
+    """Whether a row has the value of the row before; null for the first."""
+    return pl.col(column) == pl.col(column).shift()

@@ -22,6 +22,7 @@ _ALONE = np.uint32(1 << 31)
 _BASE = 0x9E3779B97F4A7C15
 _BASE_INVERSE = pow(_BASE, -1, 1 << 64)
 _MIX = 0xBF58476D1CE4E5B9
+_BLOCK = 256  # texts whose characters are worked on at once: they fit the processor's cache
 _WORD = r"^[\p{L}\p{M}\p{N}]$"
 _NO_SPACES = r"^[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]$"
 
@@ -70,25 +71,39 @@ def words(texts: pl.Series, *, compiled: bool) -> Words:
         hashes, ends = np.empty(most, np.uint64), np.empty(len(arrow), np.int64)
         count = _split.way(compiled=True)(raw, places, _folding(), hashes, ends)
         return Words(hashes[:count].copy(), ends)
-    return _split_with_numpy(texts.fill_null(""))
+    texts = texts.fill_null("")
+    parts = [
+        _split_with_numpy(texts[start : start + _BLOCK]) for start in range(0, len(texts), _BLOCK)
+    ]
+    before = np.cumsum([0] + [part.hashes.size for part in parts])
+    every = [part.ends + start for part, start in zip(parts, before, strict=False)]
+    return Words(np.concatenate([part.hashes for part in parts]), np.concatenate(every))
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
     """Start and end, in characters, of each word of a text, in the order of its hashes."""
-    fold = _folding()
-    spans: list[tuple[int, int]] = []
-    open_ = False
-    for place, character in enumerate(text):
-        code = ord(character)
-        folded = fold[code] if code < _TOP else 0
-        if folded == 0:
-            open_ = False
-        elif folded & _ALONE or not open_:
-            spans.append((place, place + 1))
-            open_ = not folded & _ALONE
-        else:
-            spans[-1] = (spans[-1][0], place + 1)
-    return spans
+    starts, ends = _bounds(_folded(text))
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def excerpts(texts: pl.Series, first: Places, counts: Places) -> list[str]:
+    """Of each text so many words from a certain one on, with all that is between them.
+
+    Args:
+        texts: Strings, without nulls, that have these words.
+        first: Of each text the word that it begins with, counted from 0.
+        counts: Words.
+    """
+    cut: list[str] = []
+    for block in range(0, len(texts), _BLOCK):
+        some = slice(block, block + _BLOCK)
+        joined = "\n".join(texts[some])
+        starts, ends = _bounds(_folded(joined))
+        lengths = texts[some].str.len_chars().to_numpy().astype(np.int64) + 1
+        word = np.searchsorted(starts, np.cumsum(lengths) - lengths) + first[some]
+        bounds = zip(starts[word].tolist(), ends[word + counts[some] - 1].tolist(), strict=True)
+        cut += [joined[start:end] for start, end in bounds]
+    return cut
 
 
 @cache
@@ -167,19 +182,12 @@ def _split(  # noqa: C901  (a kernel calls no function of ours)
 
 def _split_with_numpy(texts: pl.Series) -> Words:
     """The same as `_split` for a few texts, all characters at once."""
-    joined = "\n".join(texts) + "\n"
-    codes = np.frombuffer(joined.encode("utf-32-le"), "<u4")
-    fold = _folding()
-    folded = np.where(codes < _TOP, fold[np.minimum(codes, _TOP - 1)], np.uint32(0))
-    word, alone = folded != 0, folded >= _ALONE
-    before = np.concatenate([[False], word[:-1] & ~alone[:-1]])
-    start = np.flatnonzero(word & (alone | ~before))
-    goes_on = np.concatenate([(word & ~alone)[1:], [False]])
-    end = np.flatnonzero(word & (alone | ~goes_on)) + 1
+    folded = _folded("\n".join(texts) + "\n")
+    start, end = _bounds(folded)
     # Horner's rule over each word, from sums of code * base^-place over all characters.
-    inverse = np.full(codes.size, _BASE_INVERSE, np.uint64)
+    inverse = np.full(folded.size, _BASE_INVERSE, np.uint64)
     inverse[0] = 1
-    power = np.full(codes.size, _BASE, np.uint64)
+    power = np.full(folded.size, _BASE, np.uint64)
     power[0] = 1
     sums = np.concatenate(
         [np.zeros(1, np.uint64), np.cumsum(folded.astype(np.uint64) * np.cumprod(inverse))]
@@ -188,3 +196,22 @@ def _split_with_numpy(texts: pl.Series) -> Words:
     hashes = (value ^ (value >> np.uint64(29))) * np.uint64(_MIX)
     lengths = texts.str.len_chars().to_numpy().astype(np.int64) + 1
     return Words(hashes, np.searchsorted(start, np.cumsum(lengths)).astype(np.int64))
+
+
+def _folded(text: str) -> npt.NDArray[np.uint32]:
+    """`_folding` of each character."""
+    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    folded: npt.NDArray[np.uint32] = np.where(
+        codes < _TOP, _folding()[np.minimum(codes, _TOP - 1)], np.uint32(0)
+    )
+    return folded
+
+
+def _bounds(folded: npt.NDArray[np.uint32]) -> tuple[Places, Places]:
+    """Where words start and end."""
+    word, alone = folded != 0, folded >= _ALONE
+    whole = word & ~alone
+    start, end = word.copy(), word
+    start[1:] &= ~whole[:-1] | alone[1:]
+    end[:-1] &= ~whole[1:] | alone[:-1]
+    return np.flatnonzero(start), np.flatnonzero(end) + 1
