@@ -89,7 +89,8 @@ def test_features_are_spelt_as_datasets_spells_them() -> None:
 )
 def test_the_size_category_counts_the_rows_of_messages(rows: int, size: str) -> None:
     config = Config("messages", "data", SCHEMA, [Split("train", rows, 0, 0)])
-    assert metadata(replace(FACTS, configs=[config]))["size_categories"] == [size]
+    rejected = Config("rejected", "rejected", SCHEMA, [Split("rejected", 10**8, 0, 0)])
+    assert metadata(replace(FACTS, configs=[config, rejected]))["size_categories"] == [size]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from synth.errors import RunError
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
 from synth.stages.common import learnt_pairs
-from synth.store.card import CardFacts, card
-from synth.store.card.facts import PLACE
+from synth.store.card import PLACE, CardFacts, card
 from synth.store.dataset import (
     CARD,
     GENERATED,
@@ -57,18 +56,13 @@ def export(
         InputError: When `folder` holds something else.
     """
     started = time.time()
-    made = run.need("curate")
+    run.need("curate")
     pairs = learnt_pairs(run.adapter, recipe) if recipe.export.include_pairs else []
     fingerprint = _fingerprint(run, recipe, pairs, repo)
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and _is_there(done.counts, folder):
         return Outcome(STAGE, done.counts, skipped=True)
-    rows = Rows(run.curated, pairs)
-    if not rows.generated:
-        reasons = ", ".join(f"{k} {v}" for k, v in made.counts["buckets"].items() if k != "kept")
-        raise RunError(
-            f"{run.folder}: no row was kept ({reasons}); loosen the rules with --set curate..."
-        )
+    rows = _rows(run, pairs)
     with replacing(folder) as part:
         portrait = Portrait(rows.generated, _samples(rows))
         configs = _write(part, run, recipe, rows, portrait, listen)
@@ -76,9 +70,8 @@ def export(
         write_text(part / RECIPE, recipe.to_yaml())
         write_text(part / CARD, card(facts, _old_card(folder)))
         write_json(part / PROVENANCE, _provenance(run, configs))
-    counts: dict[str, Any] = {"folder": str(folder), **_sizes(configs[0])}
-    if len(configs) > 1:
-        counts["configs"] = {config.name: sum(_sizes(config).values()) for config in configs}
+    others = {config.name: sum(_sizes(config).values()) for config in configs[1:]}
+    counts = {"folder": str(folder), **_sizes(configs[0]), "configs": others}
     run.commit(STAGE, fingerprint, counts, started)
     return Outcome(STAGE, counts)
 
@@ -90,6 +83,17 @@ def _fingerprint(run: Run, recipe: Recipe, pairs: Sequence[Pair], repo: str) -> 
         recipe.name, evaluation.fingerprint if evaluation else "", repo,
         *(pair.id for pair in pairs),
     )  # fmt: skip
+
+
+def _rows(run: Run, pairs: Sequence[Pair]) -> Rows:
+    rows = Rows(run.curated, pairs)
+    if not rows.generated:
+        buckets = run.need("curate").counts["buckets"]
+        reasons = ", ".join(f"{name} {n}" for name, n in buckets.items() if name != "kept")
+        raise RunError(
+            f"{run.folder}: no row was kept ({reasons}); loosen the rules with --set curate..."
+        )
+    return rows
 
 
 def _is_there(counts: dict[str, Any], folder: Path) -> bool:

@@ -1,11 +1,11 @@
 """Facts about a dataset -> its card, README.md with metadata; what people wrote in it stays."""
 
 from synth.store.card.body import body
-from synth.store.card.facts import CardFacts
+from synth.store.card.facts import PLACE, CardFacts
 from synth.store.card.metadata import metadata_of
 from synth.store.card.notes import notes_of, with_notes
 
-__all__ = ["CardFacts", "card", "notes_of", "with_notes"]
+__all__ = ["PLACE", "CardFacts", "card", "notes_of", "with_notes"]
 
 
 def card(facts: CardFacts, old_card: str = "") -> str:

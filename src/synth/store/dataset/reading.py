@@ -48,7 +48,8 @@ class Rows:
         schema = pa.schema([self._schema.field(name) for name in wanted])
         if self.count == 0:
             yield _marked(schema.empty_table(), GENERATED) if marked else schema.empty_table()
-        file = self._readable(lambda: pq.ParquetFile(self._path))
+        # A buffer made ahead would keep every row group that was read, to the end.
+        file = self._readable(lambda: pq.ParquetFile(self._path, pre_buffer=False))
         with file:
             batches = file.iter_batches(self._rows, columns=wanted)
             while (batch := self._readable(lambda: next(batches, None))) is not None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from synth.store.dataset.layouts import Layout, Places
 
 SHARD_BYTES = 500_000_000  # uncompressed; as `datasets` cuts them (MAX_SHARD_SIZE)
-GROUP_BYTES = 64_000_000  # uncompressed; the Hub's viewer wants at most 100 MB, held here twice
+GROUP_BYTES = 100_000_000  # uncompressed; more than the Hub's viewer reads at once
 _TEXTS = {"id", "content", "instruction", "output", "text"}  # too varied for a dictionary
 
 
