@@ -3,11 +3,11 @@
 import polars as pl
 
 from synth.settings import Curate
-from synth.tables import asked, pages
+from synth.tables import pages
+from synth.tables.asked import copied_words, grounded_words, strange_names, strange_numbers
 from synth.tables.grams import ngrams, repeats
 from synth.tables.languages import languages
-from synth.tables.letters import letters
-from synth.tables.words import words
+from synth.tables.words import Words, words
 
 MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
     "licence": (pl.String, "`licence` (or `license`) of the metadata; null where none is stated"),
@@ -35,7 +35,7 @@ MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
 }
 """Name -> type and meaning. Measures of a null instruction are null, or 0 where they count."""
 
-_SLICE = 2048  # rows at a time, so that no array is large; those of ASCII alone go apart, quicker
+_SLICE = 2048  # rows at a time, so that no array is large
 
 
 def measure(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.DataFrame:
@@ -47,29 +47,22 @@ def measure(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.Data
         compiled: Whether to compile loops (see kernels.py); the result is the same.
     """
     schema = {name: kind for name, (kind, _) in MEASURES.items()}
-    order = frame.select(_ascii().arg_sort()).to_series()
     parts = [
         pl.DataFrame(_measures(part, settings, compiled=compiled), schema=schema)
-        for part in frame[order].iter_slices(_SLICE)
+        for part in frame.iter_slices(_SLICE)
         if part.height
     ]
-    measures = pl.concat(parts)[order.arg_sort()] if parts else pl.DataFrame(schema=schema)
-    return frame.hstack(measures)
+    return frame.hstack(pl.concat(parts) if parts else pl.DataFrame(schema=schema))
 
 
 def _measures(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> dict[str, object]:
+    asked, said = (words(frame[side], compiled=compiled) for side in ("instruction", "text"))
     return {
         **_sizes(frame),
-        **dict(_of_words(frame, settings, compiled=compiled)),
+        **_of_words(frame, asked, said, settings, compiled=compiled),
         **_of_pages(frame["text"]),
         **_languages(frame, settings),
     }
-
-
-def _ascii() -> pl.Expr:
-    """Whether both sides of a row are ASCII."""
-    sides = (pl.col(side).fill_null("") for side in ("instruction", "text"))
-    return pl.all_horizontal(side.str.len_bytes() == side.str.len_chars() for side in sides)
 
 
 def _sizes(frame: pl.DataFrame) -> dict[str, object]:
@@ -88,29 +81,26 @@ def _sizes(frame: pl.DataFrame) -> dict[str, object]:
     }
 
 
-def _of_words(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> dict[str, object]:
-    instructions, texts = frame["instruction"], frame["text"]
-    ask, say = words(instructions, compiled=compiled), words(texts, compiled=compiled)
-    narrow = bool(frame.select(_ascii().all()).item())
-    ask_letters, say_letters = (letters(side, narrow=narrow) for side in (instructions, texts))
+def _of_words(
+    frame: pl.DataFrame, asked: Words, said: Words, settings: Curate, *, compiled: bool
+) -> dict[str, object]:
+    """What the words of the instructions and those of the texts tell."""
     top, repeated = ngrams(
-        say, settings.max_top_ngrams, settings.max_repeated_ngrams, compiled=compiled
+        said, settings.max_top_ngrams, settings.max_repeated_ngrams, compiled=compiled
     )
-    chars = texts.str.len_chars()
+    chars = frame["text"].str.len_chars()
     return {
-        "instruction_words": ask.counts,
-        "text_words": say.counts,
-        "copied_words": asked.copied_words(ask, say, compiled=compiled),
-        "repeated_words": pl.Series(repeats(ask), nan_to_null=True),
-        "grounded_words": asked.grounded_words(
-            ask, ask_letters, say, say_letters, compiled=compiled
-        ),
-        "strange_numbers": asked.strange_numbers(instructions, texts),
-        "strange_names": asked.strange_names(ask, ask_letters, say, compiled=compiled),
-        "symbol_share": (pl.Series(say_letters.symbols()) / chars).fill_nan(None),
+        "instruction_words": asked.counts,
+        "text_words": said.counts,
+        "copied_words": copied_words(asked, said, compiled=compiled),
+        "repeated_words": pl.Series(repeats(asked, compiled=compiled), nan_to_null=True),
+        "grounded_words": grounded_words(asked, said, compiled=compiled),
+        "strange_numbers": strange_numbers(frame["instruction"], frame["text"]),
+        "strange_names": strange_names(asked, said, compiled=compiled),
+        "symbol_share": (pl.Series(said.symbols) / chars).fill_nan(None),
         "top_ngrams": top,
         "repeated_ngrams": repeated,
-        "function_words": pages.function_words(say),
+        "function_words": pages.function_words(said, compiled=compiled),
     }
 
 
