@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synth.tables.sketches import fingerprints, shingle_sets, signatures
 from synth.tables.words import Words, word_spans, words
 
 WORDS_OF = {
@@ -72,3 +73,24 @@ def test_both_ways_and_the_spans_agree(texts: list[str | None]) -> None:
         assert getattr(one, field.name).tolist() == getattr(other, field.name).tolist()
     spans = [word_spans(text or "") for text in texts]
     assert one.counts.tolist() == [len(each) for each in spans]
+
+
+FEW_WORDS = st.lists(st.sampled_from("a b c".split()), max_size=12).map(" ".join)
+
+
+@settings(deadline=None)
+@given(st.lists(FEW_WORDS, max_size=8))
+def test_both_ways_sketch_texts_alike(texts: list[str]) -> None:
+    found = words(pl.Series(texts, dtype=pl.String), compiled=False)
+    one, other = (
+        (
+            fingerprints(found, compiled=compiled).tolist(),
+            signatures(found, compiled=compiled).tolist(),
+            shingle_sets(found, compiled=compiled).hashes.tolist(),
+        )
+        for compiled in (False, True)
+    )
+    assert one == other
+    prints = one[0]
+    assert [mark == 0 for mark in prints] == [not text for text in texts]
+    assert len(set(prints)) == len(set(texts))

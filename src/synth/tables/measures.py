@@ -1,5 +1,6 @@
 """Candidates -> the same with what the rules of curation judge by: a fixed set of measures."""
 
+import numpy as np
 import polars as pl
 
 from synth.settings import Curate
@@ -66,19 +67,24 @@ def _measures(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> dict[
 
 
 def _sizes(frame: pl.DataFrame) -> dict[str, object]:
-    metadata = pl.col("metadata")
     chars = frame.select(
         asked=pl.col("instruction").str.len_chars().cast(pl.Int64),
         said=pl.col("text").str.len_chars().cast(pl.Int64),
     )
-    stated = metadata.str.json_path_match("$['licence','license']")
     ratio = pl.when(pl.col("said") > 0).then(pl.col("asked") / pl.col("said"))
     return {
-        "licence": frame.select(stated.str.strip_chars()).to_series(),
+        "licence": _licences(frame["metadata"]),
         "instruction_chars": chars["asked"],
         "text_chars": chars["said"],
         "length_ratio": chars.select(ratio).to_series(),
     }
+
+
+def _licences(metadata: pl.Series) -> pl.Series:
+    """What each states; rows of a document follow each other, so that equal ones are read once."""
+    runs = metadata.rle().struct.unnest()
+    stated = runs["value"].str.json_path_match("$['licence','license']").str.strip_chars()
+    return stated.gather(np.repeat(np.arange(runs.height), runs["len"]))
 
 
 def _of_words(
