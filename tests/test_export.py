@@ -23,8 +23,8 @@ from synth.store.dataset import Rows, layout, shards
 from synth.store.files import writing_parquet
 from synth.store.run import Run
 from synth.tables.candidate import CANDIDATE
-from synth.tables.curation import REJECTED
 from synth.tables.published import Portrait, documents_for_test, evenly_by_score
+from synth.tables.sorting import REJECTED
 
 ALL = "export.configs=[messages,alpaca,prompt_completion,provenance,rejected]"
 WILD = ["plain", "quotes \" ' `", "line\nbreak\ttab", "漢字 🙂 \u202e", "\x00 nul", "", "|"]

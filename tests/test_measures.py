@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from synth.settings import Curate
-from synth.tables.asked import copied_words
-from synth.tables.grams import ngrams
-from synth.tables.letters import letters
+from synth.tables.asked import copied_words, grounded_words, strange_names
+from synth.tables.grams import ngrams, repeats
 from synth.tables.measures import MEASURES, measure
 from synth.tables.pages import damaged
-from synth.tables.words import word_spans, words
+from synth.tables.words import words
 
 SCHEMA = {"instruction": pl.String, "text": pl.String, "metadata": pl.String}
 LANGUAGES = Curate(same_language=True)
@@ -88,10 +87,8 @@ def one(name: str, instruction: str | None, text: str) -> Any:
     ],
 )  # fmt: skip
 def test_what_a_measure_says(name: str, instruction: str | None, text: str, value: Any) -> None:
-    # Beside a row that is not ASCII the wide arrays are used; the result is the same.
-    for rows in ([(instruction, text)], [(instruction, text), ("é", "é")]):
-        found = measured(*rows)[name][0]
-        assert found == value if value is None else found == pytest.approx(value)
+    found = one(name, instruction, text)
+    assert found == value if value is None else found == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
@@ -155,20 +152,11 @@ def test_both_ways_agree_and_rows_keep_their_place(rows: list[tuple[str | None, 
 def test_slices_are_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [("Why é?", "a b"), ("Why?", "a"), (None, "b é c"), ("b", "b"), ("é", "")]
     whole = measured(*rows)
-    monkeypatch.setattr("synth.tables.measures._SLICE", 2)
+    monkeypatch.setattr("synth.tables.measures.SLICE", 2)
     assert_frame_equal(measured(*rows), whole)
 
 
-@settings(deadline=None)
-@given(st.lists(WILD, min_size=1, max_size=4))
-def test_words_begin_where_their_hashes_say(texts: list[str]) -> None:
-    found = letters(pl.Series(texts), narrow=False)
-    places = [len("\n".join([*texts[:i], ""])) for i in range(len(texts))]
-    spans = [p + s for text, p in zip(texts, places, strict=True) for s, _ in word_spans(text)]
-    assert found.starts.tolist() == spans
-
-
-FEW_WORDS = st.lists(st.sampled_from("a b c".split()), max_size=70).map(" ".join)
+FEW_WORDS = st.lists(st.sampled_from("a b ccc".split()), max_size=70).map(" ".join)
 
 
 @settings(deadline=None)
@@ -204,6 +192,22 @@ def test_copied_words_are_the_longest_common_run(
     for size, (one, other) in zip(found, rows, strict=True):
         match = SequenceMatcher(None, one.split(), other.split(), autojunk=False)
         assert size == match.find_longest_match().size
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(FEW_WORDS, FEW_WORDS), min_size=1, max_size=3), st.booleans())
+def test_words_are_looked_for_as_by_hand(rows: list[tuple[str, str]], compiled: bool) -> None:
+    dressed = [("Oh " + one.upper(), other) for one, other in rows]
+    asked, said = (words(pl.Series(side), compiled=False) for side in zip(*dressed, strict=True))
+    repeated = repeats(asked, compiled=compiled)
+    grounded = grounded_words(asked, said, compiled=compiled)
+    strange = strange_names(asked, said, compiled=compiled)
+    for row, (one, other) in enumerate(rows):
+        sought, there = one.split(), other.split()
+        kinds = {word for word in sought if len(word) > 2}
+        assert repeated[row] == (len(sought) - len(set(sought))) / (1 + len(sought))
+        assert grounded[row] == len(kinds & set(there)) / max(1, len(kinds))
+        assert strange[row] == sum(len(word) > 1 and word not in there for word in sought)
 
 
 MOJIBAKE = st.text("â€™œÃ©Â£½¹² aŒвЂ\u201aÄ√±ÐàØÙ\xd7°“”\x85\xa0\n[]", min_size=1, max_size=8)

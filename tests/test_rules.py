@@ -125,6 +125,21 @@ def test_each_rule_claims_its_row(reason: str, change: dict[str, Any]) -> None:
     assert reasons(good, good | change, good, settings=settings) == [None, reason, None]
 
 
+@pytest.mark.parametrize(
+    "task", ["Ask what a b c d this text\u00a0is the\nanswer to. Ask it", "Ask it"]
+)
+def test_each_run_of_the_prompts_task_is_found(task: str) -> None:
+    said = task.split()
+    size = min(8, len(said))
+    runs = [said[start : start + size] for start in range(len(said) - size + 1)]
+    rows = [asked(f"How is clay \n{chr(9).join(run).upper()}, then?") for run in runs]
+    shorter = [asked(f"How is clay {' '.join(run[1:])}, then?") for run in runs[:1]]
+    frame = pl.DataFrame([GOOD | row for row in (*rows, *shorter)], schema=CANDIDATE)
+    rule = next(rule for rule in rules(Curate(), task) if rule.name == "copy_of_prompt")
+    found = frame.select(rule.value).to_series().to_list()
+    assert found == [*(" ".join(run).upper() for run in runs), ""]
+
+
 def test_the_table_of_rows_leaves_out_no_rule() -> None:
     names = [rule.name for rule in rules(EVERYTHING)]
     assert len(set(names)) == len(names)

@@ -36,7 +36,7 @@ def make(folder: Path, rows: int) -> None:
     from synth.store.files import writing_parquet
     from synth.store.run import Run
     from synth.tables.candidate import CANDIDATE
-    from synth.tables.curation import REJECTED
+    from synth.tables.sorting import REJECTED
 
     run, draw = Run(folder / "run"), np.random.default_rng(SEED)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))

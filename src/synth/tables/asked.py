@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from synth.tables.grams import hashed, stood_before
+from synth.tables.grams import hashed, keyed, stood_before
 from synth.tables.kernels import kernel
-from synth.tables.letters import Flags, Letters
-from synth.tables.words import Hashes, Places, Words
+from synth.tables.words import Flags, Hashes, Places, Words
 
 _ASKING_WORDS = """
 about advantages among and are biography cause causes compare cons could define describe
@@ -33,36 +32,32 @@ def copied_words(asked: Words, said: Words, *, compiled: bool) -> Places:
     if not compiled:
         return _longest_with_numpy(asked, said)
     longest = np.zeros(asked.ends.size, np.int64)
-    _longest_runs.way(compiled=True)(asked.hashes, asked.ends, said.hashes, said.ends, longest)
+    _longest_runs.way(compiled=True)(
+        asked.hashes, asked.ends, said.hashes, said.ends, _slots(asked), longest
+    )
     return longest
 
 
-def grounded_words(
-    asked: Words, asked_letters: Letters, said: Words, said_letters: Letters, *, compiled: bool
-) -> npt.NDArray[np.float64]:
+def grounded_words(asked: Words, said: Words, *, compiled: bool) -> npt.NDArray[np.float64]:
     """Share of the instruction's content words that stand in the text; 0 without content words.
 
     Content words are of three letters and more and say more than that something is asked; they are
     compared by their first five letters, so that `volcanoes` finds `volcanic`.
     """
-    content = asked_letters.of_substance() & ~_among(asked.hashes, _ASKING_WORDS)
-    rows = np.repeat(np.arange(asked.ends.size), asked.counts)[content]
-    stems = asked_letters.stems()[content]
-    once = ~stood_before(stems, rows)
-    rows, stems = rows[once], stems[once]
-    found = _standing(stems, rows, said_letters.stems(), said.ends, compiled=compiled)
-    every = np.bincount(rows, minlength=asked.ends.size)
-    there = np.bincount(rows, weights=found, minlength=asked.ends.size)
+    content = asked.of_substance & ~_asking(asked.hashes, compiled=compiled)
+    stems = asked.stems, said.stems
+    every, there = _standing(asked, said, stems, content, once=True, compiled=compiled)
     share: npt.NDArray[np.float64] = there / np.maximum(every, 1)
     return share
 
 
-def strange_names(asked: Words, asked_letters: Letters, said: Words, *, compiled: bool) -> Places:
+def strange_names(asked: Words, said: Words, *, compiled: bool) -> Places:
     """How many words of the instruction are capitalized within a sentence and not in the text."""
-    names = asked_letters.capitalized() & ~_among(asked.hashes, _ASKING_WORDS)
-    rows = np.repeat(np.arange(asked.ends.size), asked.counts)[names]
-    found = _standing(asked.hashes[names], rows, said.hashes, said.ends, compiled=compiled)
-    return np.bincount(rows[~found], minlength=asked.ends.size)
+    names = asked.capitalized
+    names[names] = ~_asking(asked.hashes[names], compiled=compiled)
+    hashes = asked.hashes, said.hashes
+    every, there = _standing(asked, said, hashes, names, once=False, compiled=compiled)
+    return every - there
 
 
 def strange_numbers(asked: pl.Series, said: pl.Series) -> pl.Series:
@@ -103,54 +98,173 @@ def _spelt(number: str, text: str) -> bool:
     return word in low and re.search(rf"\b{word}\b", low) is not None
 
 
-def _among(hashes: Hashes, listed: str) -> Flags:
-    """Of each word whether it is listed."""
-    known = hashed(listed)
-    place = np.searchsorted(known, hashes) % known.size
-    same: Flags = known[place] == hashes
-    return same
-
-
-def _standing(sought: Hashes, rows: Places, said: Hashes, ends: Places, *, compiled: bool) -> Flags:
-    """Of each hash whether it is among those that its row says."""
-    found = np.zeros(sought.size, np.bool_)
-    _find.way(compiled)(sought, rows, said, ends, found)
+def _asking(hashes: Hashes, *, compiled: bool) -> Flags:
+    """Of each word whether it says no more than that something is asked."""
+    known = hashed(_ASKING_WORDS)
+    if not compiled:
+        place = np.searchsorted(known, hashes) % known.size
+        same: Flags = known[place] == hashes
+        return same
+    found = np.zeros(hashes.size, np.bool_)
+    _find.way(compiled=True)(hashes, known, found)
     return found
 
 
-@kernel
-def _find(sought: Hashes, rows: Places, said: Hashes, ends: Places, found: Flags) -> None:
-    for one in range(sought.size):
-        row, word = rows[one], sought[one]
-        for at in range(ends[row - 1] if row > 0 else 0, ends[row]):
-            if said[at] == word:
-                found[one] = True
-                break
+def _standing(
+    asked: Words,
+    said: Words,
+    hashes: tuple[Hashes, Hashes],
+    chosen: Flags,
+    *,
+    once: bool,
+    compiled: bool,
+) -> tuple[Places, Places]:
+    """How many words of each instruction are chosen, and how many of these its text has.
+
+    Args:
+        asked: Words of the instructions.
+        said: Words of the texts.
+        hashes: What the words of both are compared by.
+        chosen: The instructions' words that are looked for.
+        once: Whether the same word counts only once.
+        compiled: Whether to compile the loop; the result is the same.
+    """
+    if compiled:
+        every, there = np.zeros((2, asked.ends.size), np.int64)
+        _stand.way(compiled=True)(
+            hashes[0], asked.ends, chosen, hashes[1], said.ends, once, _slots(asked), every, there
+        )
+        return every, there
+    sought, rows = hashes[0][chosen], asked.rows[chosen]
+    if once:
+        first = ~stood_before(sought, rows)
+        sought, rows = sought[first], rows[first]
+    found = np.isin(keyed(sought, rows), keyed(hashes[1], said.rows))
+    of = (np.bincount(those, minlength=asked.ends.size) for those in (rows, rows[found]))
+    every, there = of
+    return every, there
+
+
+def _slots(asked: Words) -> Places:
+    """An empty table with room for the words of the longest instruction."""
+    return np.zeros(1 << max(10, int(4 * asked.counts.max(initial=1)).bit_length()), np.int64)
 
 
 @kernel
-def _longest_runs(
-    asked: Hashes, asked_ends: Places, said: Hashes, said_ends: Places, longest: Places
+def _find(hashes: Hashes, known: Hashes, found: Flags) -> None:
+    """Of each hash whether it is known; a table of a few times as many slots holds the known."""
+    size = 64
+    while size < 4 * known.size:
+        size *= 2
+    table, mask, shift = np.zeros(size, np.uint64), np.uint64(size - 1), np.uint64(32)
+    one, empty = np.uint64(1), np.uint64(0)
+    for word in known:
+        slot = (word >> shift) & mask
+        while table[slot] != empty:
+            slot = (slot + one) & mask
+        table[slot] = word
+    for at in range(hashes.size):
+        slot = (hashes[at] >> shift) & mask
+        while table[slot] != empty and table[slot] != hashes[at]:
+            slot = (slot + one) & mask
+        found[at] = table[slot] != empty
+
+
+@kernel
+def _stand(  # noqa: C901  (a kernel calls no function of ours)
+    sought: Hashes,
+    ends: Places,
+    chosen: Flags,
+    said: Hashes,
+    said_ends: Places,
+    once: bool,
+    slots: Places,
+    every: Places,
+    there: Places,
 ) -> None:
+    """Fills `every` and `there` (see `_standing`) by a hash table of the words looked for.
+
+    A slot holds the place of a word, counted through all rows from 1 on, so that what it holds of
+    the rows before is out of date by itself.
+    """
+    mix, one = np.uint64(0x9E3779B97F4A7C15), np.uint64(1)
+    mask, shift = np.uint64(slots.size - 1), np.uint64(32)
+    times = np.zeros(slots.size, np.int64)  # per word of the row how often it is looked for
+    first, start = 0, 0
+    for row in range(ends.size):
+        left = 0
+        for at in range(first, ends[row]):
+            if not chosen[at]:
+                continue
+            slot = (sought[at] * mix >> shift) & mask
+            while slots[slot] > first and sought[slots[slot] - 1] != sought[at]:
+                slot = (slot + one) & mask
+            if slots[slot] <= first:
+                slots[slot] = at + 1
+                times[at - first] = 0
+                left += 1
+            elif once:
+                continue
+            times[slots[slot] - 1 - first] += 1
+            every[row] += 1
+        for place in range(start, said_ends[row]):
+            if left == 0:
+                break
+            slot = (said[place] * mix >> shift) & mask
+            while slots[slot] > first and sought[slots[slot] - 1] != said[place]:
+                slot = (slot + one) & mask
+            if slots[slot] > first and times[slots[slot] - 1 - first] > 0:
+                there[row] += times[slots[slot] - 1 - first]
+                times[slots[slot] - 1 - first] = 0
+                left -= 1
+        first, start = ends[row], said_ends[row]
+
+
+@kernel
+def _longest_runs(  # noqa: C901  (a kernel calls no function of ours)
+    asked: Hashes,
+    asked_ends: Places,
+    said: Hashes,
+    said_ends: Places,
+    slots: Places,
+    longest: Places,
+) -> None:
+    """Fills `longest` by a hash table of the instruction's words; its slots are as in `_stand`."""
+    one, mask, shift = np.uint64(1), np.uint64(slots.size - 1), np.uint64(32)
+    before = np.zeros(slots.size, np.int64)  # per word of the row the same one before it
     first, start = 0, 0
     for row in range(longest.size):
-        end = asked_ends[row]
+        end, stop = asked_ends[row], said_ends[row]
         for at in range(first, end):
-            word = asked[at]
-            for place in range(start, said_ends[row]):
-                if said[place] != word or (
-                    at > first and place > start and said[place - 1] == asked[at - 1]
+            slot = (asked[at] >> shift) & mask
+            while slots[slot] > first and asked[slots[slot] - 1] != asked[at]:
+                slot = (slot + one) & mask
+            before[at - first] = slots[slot]
+            slots[slot] = at + 1
+        for place in range(start, stop):
+            slot = (said[place] >> shift) & mask
+            while slots[slot] > first and asked[slots[slot] - 1] != said[place]:
+                slot = (slot + one) & mask
+            after = slots[slot]
+            while after > first:
+                at = after - 1
+                after = before[at - first]
+                most = longest[row]
+                if (
+                    at + most >= end
+                    or place + most >= stop
+                    or said[place + most] != asked[at + most]
                 ):
-                    continue  # no match, or one within a run that was measured
-                size = 1
+                    continue  # no longer than one that was measured
+                size = 0
                 while (
                     at + size < end
-                    and place + size < said_ends[row]
+                    and place + size < stop
                     and said[place + size] == asked[at + size]
                 ):
                     size += 1
-                longest[row] = max(longest[row], size)
-        first, start = end, said_ends[row]
+                longest[row] = max(most, size)
+        first, start = end, stop
 
 
 def _longest_with_numpy(asked: Words, said: Words) -> Places:

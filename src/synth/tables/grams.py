@@ -42,12 +42,15 @@ def ngrams(
     return _worst(found, most, sizes, top), _worst(found, again, sizes, repeated)
 
 
-def repeats(found: Words) -> Shares:
+def repeats(found: Words, *, compiled: bool) -> Shares:
     """Share of each text's words that stood in it before; null (NaN) without words."""
-    rows = np.repeat(np.arange(found.ends.size), found.counts)
-    again = np.concatenate([[0], np.cumsum(stood_before(found.hashes, rows))])
+    if compiled:
+        again = _covered(found, np.ones(1, np.int64), compiled=True)[1][:, 0]
+    else:
+        before = stood_before(found.hashes, found.rows)
+        again = np.bincount(found.rows[before], minlength=found.ends.size)
     with np.errstate(invalid="ignore"):
-        share: Shares = (again[found.ends] - again[found.starts]) / found.counts
+        share: Shares = again / found.counts
     return share
 
 
@@ -59,14 +62,14 @@ def hashed(listed: str) -> Hashes:
 
 def stood_before(hashes: Hashes, rows: Places) -> npt.NDArray[np.bool_]:
     """Of each hash whether an earlier one of its row is the same."""
-    keys = _keys(hashes, rows)
+    keys = keyed(hashes, rows)
     order = np.argsort(keys, kind="stable")
     before = np.zeros(keys.size, bool)
     before[order[1:]] = keys[order[1:]] == keys[order[:-1]]
     return before
 
 
-def _keys(hashes: Hashes, rows: Places) -> Hashes:
+def keyed(hashes: Hashes, rows: Places) -> Hashes:
     """Hashes that differ between rows."""
     mixed = (hashes ^ (rows.astype(np.uint64) * _BASE)) * _MIX
     return mixed ^ (mixed >> np.uint64(32))
@@ -86,14 +89,12 @@ def _covered(found: Words, sizes: Places, *, compiled: bool) -> tuple[Counts, Co
     top = np.zeros((found.ends.size, sizes.size), np.int64)
     again = np.zeros_like(top)
     if compiled:
-        slots = 1 << int(2 * found.counts.max(initial=1)).bit_length()
-        table = np.zeros((3, slots), np.int64), np.zeros(slots, np.uint64)
-        alive = np.zeros(slots, np.int64)
-        _count.way(compiled=True)(found.hashes, found.ends, sizes, *table, alive, top, again)
+        longest = int(found.counts.max(initial=1))
+        slots = np.zeros(1 << (4 * longest).bit_length(), np.int64)
+        _count.way(compiled=True)(found.hashes, found.ends, sizes, slots, longest, top, again)
     else:
-        rows = np.repeat(np.arange(found.ends.size), found.counts)
         for column, size in enumerate(sizes.tolist()):
-            top[:, column], again[:, column] = _with_numpy(found, rows, size)
+            top[:, column], again[:, column] = _with_numpy(found, found.rows, size)
     return top, again
 
 
@@ -105,7 +106,7 @@ def _with_numpy(found: Words, rows: Places, size: int) -> tuple[Counts, Counts]:
     whole = np.arange(rows.size) + size <= np.repeat(found.ends, found.counts)
     grams, at, of = grams[whole], np.flatnonzero(whole), rows[whole]
     # How often each n-gram stands, and the most of each row.
-    _, kind, often = np.unique(_keys(grams, of), return_inverse=True, return_counts=True)
+    _, kind, often = np.unique(keyed(grams, of), return_inverse=True, return_counts=True)
     most = np.zeros(count, np.int64)
     np.maximum.at(most, of, often[kind])
     top = np.where(most > 1, np.minimum(most * size, found.counts), 0)
@@ -123,49 +124,56 @@ def _count(  # noqa: C901  (a kernel calls no function of ours)
     ends: Places,
     sizes: Places,
     slots: Counts,
-    held: Hashes,
-    alive: Counts,
+    longest: int,
     top: Counts,
     again: Counts,
 ) -> None:
     """Fills `top` and `again` by a hash table; a turn is one n of one text.
 
+    A slot holds where an n-gram stood first: its place counted through all turns, so that what it
+    holds of the turns before is out of date by itself.
+
     Args:
         hashes: Words.
         ends: Where those of each text end.
         sizes: Each n, ascending.
-        slots: Per slot the turn that filled it, how often the n-gram stood, and where first.
-        held: Per slot the n-gram.
-        alive: Per place in the text the last turn in which its n-gram stood twice.
+        slots: An empty table.
+        longest: Words of the longest text.
         top: (texts, sizes) words covered by the most frequent n-gram.
         again: (texts, sizes) words covered by those that stood before.
     """
-    base, mix = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
-    filled, often, first = slots[0], slots[1], slots[2]
-    mask = np.uint64(held.size - 1)
-    turn, start = 0, 0
+    base, mix, one = np.uint64(_BASE), np.uint64(_MIX), np.uint64(1)
+    mask, shift = np.uint64(slots.size - 1), np.uint64(32)
+    # Per place in the text the n-gram that stood there first, how often it did, and the last turn
+    # in which it stood twice.
+    grams, often = np.zeros(longest, np.uint64), np.zeros(longest, np.int64)
+    alive = np.zeros(longest, np.int64)
+    turn, past, start = 0, 0, 0
     for row in range(ends.size):
         for column in range(sizes.size):
             size = sizes[column]
             turn += 1
-            most, covered, until = 0, 0, start
-            for at in range(start, ends[row] - size + 1):
-                if column > 0 and alive[at - start] != turn - 1:
+            most, covered, until = 0, 0, 0
+            for at in range(ends[row] - start - size + 1):
+                if column > 0 and alive[at] != turn - 1:
                     continue  # what is longer stands no more often
-                gram = hashes[at]
-                for place in range(1, size):
-                    gram = gram * base + hashes[at + place]
-                slot = ((gram ^ (gram >> np.uint64(32))) * mix >> np.uint64(32)) & mask
-                while filled[slot] == turn and held[slot] != gram:
-                    slot = (slot + np.uint64(1)) & mask
-                if filled[slot] != turn:
-                    filled[slot], held[slot], often[slot], first[slot] = turn, gram, 1, at - start
+                gram = hashes[start + at]
+                for place in range(start + at + 1, start + at + size):
+                    gram = gram * base + hashes[place]
+                slot = (gram * mix >> shift) & mask
+                while slots[slot] > past and grams[slots[slot] - past - 1] != gram:
+                    slot = (slot + one) & mask
+                if slots[slot] <= past:
+                    slots[slot] = past + at + 1
+                    grams[at], often[at] = gram, 1
                     continue
-                often[slot] += 1
-                most = max(most, often[slot])
-                alive[at - start] = alive[first[slot]] = turn
+                first = slots[slot] - past - 1
+                often[first] += 1
+                most = max(most, often[first])
+                alive[at] = alive[first] = turn
                 covered += at + size - max(at, until)
                 until = at + size
+            past += ends[row] - start
             if most == 0:
                 break
             top[row, column] = min(most * size, ends[row] - start)

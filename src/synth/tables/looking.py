@@ -10,7 +10,7 @@ from synth.settings.curation import Side
 from synth.tables.claims import claims
 from synth.tables.contamination import Index
 from synth.tables.judging import judge, unfit
-from synth.tables.measures import measured, slices
+from synth.tables.measures import SLICE, measured
 from synth.tables.private import SIDES, Find, private
 from synth.tables.rules import rules
 from synth.tables.semantic import Embed
@@ -77,8 +77,7 @@ class Look:
         found, spared = [unfit(rows)], 0
         sketches = self.sketches(block.height)
         rows = _without(rows, found[0])
-        for places in slices(rows):
-            part = rows[places]
+        for part in rows.iter_slices(SLICE) if rows.height else ():
             said = {
                 side: words(side_of(part, side), compiled=self._compiled)
                 for side in {*SIDES, *sketches}
@@ -117,19 +116,19 @@ class Look:
         )
         found, spared = [judge(measures, self._rules)], 0
         if self._index is not None:
-            contaminated, spared = self._contaminated(rows, found[0], self._index)
+            contaminated, spared = self._contaminated(rows, said, found[0], self._index)
             found.append(contaminated)
         if "drop" in self._settings.private.actions.values():
             found.append(self._private(_without(rows, *found)))
         return found, spared
 
     def _contaminated(
-        self, rows: pl.DataFrame, gone: pl.DataFrame, index: Index
+        self, rows: pl.DataFrame, said: Mapping[Side, Words], gone: pl.DataFrame, index: Index
     ) -> tuple[pl.DataFrame, int]:
         """Claims on the rows that hold a question, and how many hold stock wording only."""
         parts, stock = [], [pl.Series(dtype=pl.Int64)]
         for side in SIDES:
-            hits = index.hits(rows[side], compiled=self._compiled)
+            hits = index.hits(rows[side], compiled=self._compiled, found=said[side])
             parts.append(hits.found.with_columns(side=pl.lit(side)))
             stock.append(pl.Series(hits.spared, dtype=pl.Int64))
         spared = pl.concat(stock).unique()
@@ -138,13 +137,13 @@ class Look:
         places = rows["position"]
         found = _without(found.with_columns(position=places.gather(found["row"])), gone)
         told = ("side", "benchmark", "number", "span", "question_span", pl.col("coverage").round(3))
-        said = claims(
+        claimed = claims(
             found["position"],
             "contaminated",
             value=found.select(pl.format("{}[{}]", "benchmark", "number")).to_series(),
             evidence=found.select(pl.struct(told).struct.json_encode()).to_series(),
         )
-        return said, _without(places.gather(spared).to_frame(), gone).height
+        return claimed, _without(places.gather(spared).to_frame(), gone).height
 
     def _private(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Claims on the rows with private data of kinds for which rows are dropped."""

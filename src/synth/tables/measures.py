@@ -1,12 +1,13 @@
 """Candidates -> the same with what the rules of curation judge by: a fixed set of measures."""
 
+import numpy as np
 import polars as pl
 
 from synth.settings import Curate
-from synth.tables import asked, pages
+from synth.tables import pages
+from synth.tables.asked import copied_words, grounded_words, strange_names, strange_numbers
 from synth.tables.grams import ngrams, repeats
 from synth.tables.languages import languages
-from synth.tables.letters import letters
 from synth.tables.words import Words, words
 
 MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
@@ -35,7 +36,8 @@ MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
 }
 """Name -> type and meaning. Measures of a null instruction are null, or 0 where they count."""
 
-_SLICE = 2048
+SLICE = 2048
+"""Rows that are looked at together, so that no array is large."""
 
 
 def measure(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.DataFrame:
@@ -46,46 +48,31 @@ def measure(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.Data
         settings: The n-grams' limits, and whether languages matter.
         compiled: Whether to compile loops (see kernels.py); the result is the same.
     """
-    places = slices(frame)
     parts = [
         frame.clear().with_columns(pl.lit(None, kind).alias(n) for n, (kind, _) in MEASURES.items())
     ]
-    for rows in places:
-        part = frame[rows]
-        ask, say = (words(part[side], compiled=compiled) for side in ("instruction", "text"))
-        parts.append(measured(part, ask, say, settings, compiled=compiled))
-    return pl.concat(parts)[pl.concat([pl.Series(dtype=pl.UInt32), *places]).arg_sort()]
-
-
-def slices(frame: pl.DataFrame) -> list[pl.Series]:
-    """Places of rows to be looked at together: few, that no array is large; those of ASCII apart.
-
-    What is ASCII alone is quicker to look at.
-    """
-    narrow = frame.select(_ascii()).to_series()
-    return [
-        rows[first : first + _SLICE].cast(pl.UInt32)
-        for rows in (narrow.arg_true(), (~narrow).arg_true())
-        for first in range(0, rows.len(), _SLICE)
-    ]
+    for part in frame.iter_slices(SLICE) if frame.height else ():
+        asked, said = (words(part[side], compiled=compiled) for side in ("instruction", "text"))
+        parts.append(measured(part, asked, said, settings, compiled=compiled))
+    return pl.concat(parts)
 
 
 def measured(
-    frame: pl.DataFrame, ask: Words, say: Words, settings: Curate, *, compiled: bool
+    frame: pl.DataFrame, asked: Words, said: Words, settings: Curate, *, compiled: bool
 ) -> pl.DataFrame:
-    """Adds the columns of `MEASURES` to the rows of a slice.
+    """As `measure`, for rows whose words are there already; best for `SLICE` rows at a time.
 
     Args:
         frame: Candidates.
-        ask: Words of their instructions.
-        say: Words of their texts.
+        asked: Words of their instructions.
+        said: Words of their texts.
         settings: The n-grams' limits, and whether languages matter.
         compiled: Whether to compile loops (see kernels.py); the result is the same.
     """
     schema = {name: kind for name, (kind, _) in MEASURES.items()}
     found = {
         **_sizes(frame),
-        **_of_words(frame, ask, say, settings, compiled=compiled),
+        **_of_words(frame, asked, said, settings, compiled=compiled),
         **_of_pages(frame["text"]),
         **_languages(frame, settings),
     }
@@ -97,12 +84,6 @@ def stated_licence() -> pl.Expr:
     return pl.col("metadata").str.json_path_match("$['licence','license']").str.strip_chars()
 
 
-def _ascii() -> pl.Expr:
-    """Whether both sides of a row are ASCII."""
-    sides = (pl.col(side).fill_null("") for side in ("instruction", "text"))
-    return pl.all_horizontal(side.str.len_bytes() == side.str.len_chars() for side in sides)
-
-
 def _sizes(frame: pl.DataFrame) -> dict[str, object]:
     chars = frame.select(
         asked=pl.col("instruction").str.len_chars().cast(pl.Int64),
@@ -110,37 +91,40 @@ def _sizes(frame: pl.DataFrame) -> dict[str, object]:
     )
     ratio = pl.when(pl.col("said") > 0).then(pl.col("asked") / pl.col("said"))
     return {
-        "licence": frame.select(stated_licence()).to_series(),
+        "licence": _licences(frame["metadata"]),
         "instruction_chars": chars["asked"],
         "text_chars": chars["said"],
         "length_ratio": chars.select(ratio).to_series(),
     }
 
 
+def _licences(metadata: pl.Series) -> pl.Series:
+    """What each states; rows of a document follow each other, so that equal ones are read once."""
+    runs = metadata.rle().struct.unnest()
+    stated = runs.select(metadata="value").select(stated_licence()).to_series()
+    return stated.gather(np.repeat(np.arange(runs.height), runs["len"]))
+
+
 def _of_words(
-    frame: pl.DataFrame, ask: Words, say: Words, settings: Curate, *, compiled: bool
+    frame: pl.DataFrame, asked: Words, said: Words, settings: Curate, *, compiled: bool
 ) -> dict[str, object]:
-    instructions, texts = frame["instruction"], frame["text"]
-    narrow = bool(frame.select(_ascii().all()).item())
-    ask_letters, say_letters = (letters(side, narrow=narrow) for side in (instructions, texts))
+    """What the words of the instructions and those of the texts tell."""
     top, repeated = ngrams(
-        say, settings.max_top_ngrams, settings.max_repeated_ngrams, compiled=compiled
+        said, settings.max_top_ngrams, settings.max_repeated_ngrams, compiled=compiled
     )
-    chars = texts.str.len_chars()
+    chars = frame["text"].str.len_chars()
     return {
-        "instruction_words": ask.counts,
-        "text_words": say.counts,
-        "copied_words": asked.copied_words(ask, say, compiled=compiled),
-        "repeated_words": pl.Series(repeats(ask), nan_to_null=True),
-        "grounded_words": asked.grounded_words(
-            ask, ask_letters, say, say_letters, compiled=compiled
-        ),
-        "strange_numbers": asked.strange_numbers(instructions, texts),
-        "strange_names": asked.strange_names(ask, ask_letters, say, compiled=compiled),
-        "symbol_share": (pl.Series(say_letters.symbols()) / chars).fill_nan(None),
+        "instruction_words": asked.counts,
+        "text_words": said.counts,
+        "copied_words": copied_words(asked, said, compiled=compiled),
+        "repeated_words": pl.Series(repeats(asked, compiled=compiled), nan_to_null=True),
+        "grounded_words": grounded_words(asked, said, compiled=compiled),
+        "strange_numbers": strange_numbers(frame["instruction"], frame["text"]),
+        "strange_names": strange_names(asked, said, compiled=compiled),
+        "symbol_share": (pl.Series(said.symbols) / chars).fill_nan(None),
         "top_ngrams": top,
         "repeated_ngrams": repeated,
-        "function_words": pages.function_words(say),
+        "function_words": pages.function_words(said, compiled=compiled),
     }
 
 

@@ -7,7 +7,8 @@ import polars as pl
 from ftfy.badness import BADNESS_RE
 
 from synth.tables.grams import hashed, stood_before
-from synth.tables.words import Places, Words
+from synth.tables.kernels import kernel
+from synth.tables.words import Hashes, Places, Words
 
 # The words of Gopher's stop-word rule (Rae et al. 2021).
 _FUNCTION_WORDS = "the be to of and that have with"
@@ -27,25 +28,37 @@ _CUT_END = (
     r"((?:[\p{Ll}\d],|\p{Ll}-|[\s(](?:the|an|and|or|nor|but|because|although|whose|its|their"
     r"|such as|of|from|than))\s*)$"
 )
+_SLOT = np.uint64(63)
 _TAIL = 400  # characters in which the last line is looked for
 _END = 24  # characters that tell that it may be cut
 
 
-def function_words(found: Words) -> Places:
+def function_words(found: Words, *, compiled: bool) -> Places:
     """How many different ones of eight common English words each text has."""
     known = hashed(_FUNCTION_WORDS)
-    heads = np.zeros(1 << 16, bool)
-    heads[known >> np.uint64(48)] = True
-    places = np.flatnonzero(
-        heads[(found.hashes >> np.uint64(48)).view(np.int64)]
-    )  # few are left to look up
-    rows = np.repeat(np.arange(found.ends.size), found.counts)[places]
+    if compiled:
+        counts = np.zeros(found.ends.size, np.int64)
+        _count_kinds.way(compiled=True)(found.hashes, found.ends, *_apart(known), counts)
+        return counts
+    which = np.minimum(np.searchsorted(known, found.hashes), known.size - 1)
+    same = known[which] == found.hashes
     seen = np.zeros((found.ends.size, known.size), bool)
-    which = np.minimum(np.searchsorted(known, found.hashes[places]), known.size - 1)
-    same = known[which] == found.hashes[places]
-    seen[rows[same], which[same]] = True
+    seen[found.rows[same], which[same]] = True
     count: Places = seen.sum(axis=1, dtype=np.int64)
     return count
+
+
+def _apart(known: Hashes) -> tuple[Hashes, int]:
+    """64 slots, and by how many bits hashes are shifted so that each of a few has its own.
+
+    The other slots repeat a hash, which is not looked for there.
+    """
+    shift = next(
+        bits for bits in range(59) if np.unique(known >> np.uint64(bits) & _SLOT).size == known.size
+    )
+    slots = np.full(64, known[0])
+    slots[known >> np.uint64(shift) & _SLOT] = known
+    return slots, shift
 
 
 def link_share(texts: pl.Series) -> pl.Series:
@@ -127,3 +140,19 @@ def _where(texts: pl.Series, some: pl.Expr, measure: pl.Expr, otherwise: float |
     hits = frame.filter(some).select("index", measure.alias("measure"))
     known = pl.repeat(otherwise, frame.height, dtype=hits["measure"].dtype, eager=True)
     return known.scatter(hits["index"], hits["measure"])
+
+
+@kernel
+def _count_kinds(hashes: Hashes, ends: Places, slots: Hashes, shift: int, counts: Places) -> None:
+    """Fills in how many different ones of the hashes in `slots` each text has."""
+    bits, one = np.uint64(shift), np.uint64(1)
+    start = 0
+    for row in range(ends.size):
+        seen = np.uint64(0)  # a bit for each slot
+        for at in range(start, ends[row]):
+            slot = hashes[at] >> bits & np.uint64(63)
+            seen |= np.uint64(slots[slot] == hashes[at]) << slot
+        while seen:
+            seen &= seen - one
+            counts[row] += 1
+        start = ends[row]

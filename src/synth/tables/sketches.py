@@ -54,7 +54,7 @@ class Sketch:
 
     def put(self, rows: npt.NDArray[np.integer], found: Words, *, compiled: bool) -> None:
         """Remembers the words of those texts."""
-        self.prints[rows] = fingerprints(found)
+        self.prints[rows] = fingerprints(found, compiled=compiled)
         if self.slots.size:
             self.slots[rows] = signatures(found, compiled=compiled)
 
@@ -110,13 +110,20 @@ def shingle_sets(words: Words, *, compiled: bool) -> ShingleSets:
     return ShingleSets(keys.astype(np.uint32), np.cumsum(counts))
 
 
-def fingerprints(words: Words) -> Hashes:
+def fingerprints(words: Words, *, compiled: bool = False) -> Hashes:
     """Hash of each text's words in their order: equal for what differs in case and signs alone.
 
     0 is that of a text without words.
+
+    Args:
+        words: Words of the texts.
+        compiled: Whether to compile the loop; the result is the same.
     """
     counts, total = words.counts, words.hashes.size
     prints = np.zeros(counts.size, np.uint64)
+    if compiled:
+        _sum_up.way(compiled=True)(words.hashes, words.ends, _BASE, _MIX, prints)
+        return prints
     filled = np.flatnonzero(counts)
     if filled.size:
         power = np.cumprod(np.full(int(counts.max()), _BASE, np.uint64))
@@ -146,6 +153,20 @@ def _shingles(words: Words, *, compiled: bool) -> tuple[npt.NDArray[np.uint32], 
 
 
 @kernel
+def _sum_up(hashes: Hashes, ends: Places, base: np.uint64, mix: np.uint64, prints: Hashes) -> None:
+    """Fills in the fingerprints of texts that have words."""
+    start = 0
+    for row in range(ends.size):
+        total, power = np.uint64(0), base
+        for at in range(start, ends[row]):
+            total += hashes[at] * power
+            power *= base
+        if ends[row] > start:
+            prints[row] = (total ^ (total >> np.uint64(31))) * mix | np.uint64(1)
+        start = ends[row]
+
+
+@kernel
 def _roll(
     hashes: Hashes,
     ends: Places,
@@ -155,16 +176,19 @@ def _roll(
     shingles: npt.NDArray[np.uint32],
 ) -> None:
     """Fills in the hash of each run of `length` words; a shorter text is one run."""
+    nothing, turn, out = np.uint64(0), np.uint64(32), np.uint64(1)
+    for _ in range(length):
+        out *= base
     start, made = 0, 0
     for end in ends:
-        if end > start:
-            for at in range(start, max(end - length + 1, start + 1)):
-                value = np.uint64(0)
-                for step in range(length):
-                    word = hashes[at + step] if at + step < end else np.uint64(0)
-                    value = value * base + word
-                value = (value ^ (value >> np.uint64(32))) * mix
-                shingles[made] = np.uint32(value >> np.uint64(32))
+        value = nothing
+        for at in range(start, max(end, start + length) if end > start else end):
+            value = value * base + (hashes[at] if at < end else nothing)
+            if at >= start + length:
+                value -= hashes[at - length] * out
+            if at >= start + length - 1:
+                mixed = (value ^ (value >> turn)) * mix
+                shingles[made] = np.uint32(mixed >> turn)
                 made += 1
         start = end
 

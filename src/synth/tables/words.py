@@ -1,42 +1,46 @@
 """Texts -> the hashes of their words, in one pass: what shingles, n-grams and shares are made of.
 
 A word is a run of letters, marks and digits, whatever its case; in scripts that are written
-without spaces (Han, Kana, Thai, Lao, Khmer, Burmese, Tibetan) each character is one.
+without spaces each character is one (see characters.py).
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from synth.tables.characters import ALONE, BLANK, FOLDED, GOES_ON, LETTER, SYMBOL, TOP, Kinds, kinds
 from synth.tables.kernels import kernel
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Marks = npt.NDArray[np.uint8]
 
-_TOP = 0x40000  # what lies above is no script
-_PLANES = 0x20000  # above it there are Han characters only
-_ALONE = np.uint32(1 << 31)
 _BASE = 0x9E3779B97F4A7C15
 _BASE_INVERSE = pow(_BASE, -1, 1 << 64)
 _MIX = 0xBF58476D1CE4E5B9
+_STEM = 5  # letters: `volcanoes` finds `volcanic`
+_SUBSTANCE = 3  # letters
+_LONG, _NAME = 1, 2  # bits of what is marked
 _BLOCK = 256  # texts whose characters are worked on at once: they fit the processor's cache
-_WORD = r"^[\p{L}\p{M}\p{N}]$"
-_NO_SPACES = r"^[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]$"
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of several texts.
+    """The words of several texts, and what their letters tell.
 
-    `hashes` holds 64-bit hashes of all words, text after text; `ends[i]` is where those of text i
-    end, so that they begin at `ends[i - 1]`, or 0.
+    `hashes` holds 64-bit hashes of all words, text after text, `stems` those of their first
+    letters; `ends[i]` is where those of text i end, so that they begin at `ends[i - 1]`, or 0.
+    `symbols` counts the characters of each text that are neither letters, nor marks, nor spaces.
     """
 
     hashes: Hashes
     ends: Places
+    stems: Hashes
+    marks: Marks
+    symbols: Places
 
     @property
     def starts(self) -> Places:
@@ -47,6 +51,23 @@ class Words:
     def counts(self) -> Places:
         """Words of each text."""
         return np.diff(self.ends, prepend=0)
+
+    @property
+    def rows(self) -> Places:
+        """The text of each word."""
+        return np.repeat(np.arange(self.ends.size), self.counts)
+
+    @property
+    def of_substance(self) -> Flags:
+        """Of each word whether it is not short; a character of a script without spaces is not."""
+        long: Flags = self.marks & _LONG != 0
+        return long
+
+    @property
+    def capitalized(self) -> Flags:
+        """Of each word of two letters or more whether a capital opens it within a sentence."""
+        names: Flags = self.marks & _NAME != 0
+        return names
 
     def of(self, text: int) -> Hashes:
         """The words of one text."""
@@ -61,28 +82,38 @@ def words(texts: pl.Series, *, compiled: bool) -> Words:
         compiled: Whether to compile the loop (see kernels.py); the result is the same.
     """
     if texts.is_empty():
-        return Words(np.empty(0, np.uint64), np.empty(0, np.int64))
-    if compiled:
-        arrow = texts.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
-        _, offsets, data = arrow.buffers()
-        places = np.frombuffer(offsets, np.int64)[arrow.offset : arrow.offset + len(arrow) + 1]
-        raw = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
-        most = (int(places[-1] - places[0]) + len(arrow)) // 2 + 1
-        hashes, ends = np.empty(most, np.uint64), np.empty(len(arrow), np.int64)
-        count = _split.way(compiled=True)(raw, places, _folding(), hashes, ends)
-        return Words(hashes[:count].copy(), ends)
-    texts = texts.fill_null("")
-    parts = [
-        _split_with_numpy(texts[start : start + _BLOCK]) for start in range(0, len(texts), _BLOCK)
-    ]
-    before = np.cumsum([0] + [part.hashes.size for part in parts])
-    every = [part.ends + start for part, start in zip(parts, before, strict=False)]
-    return Words(np.concatenate([part.hashes for part in parts]), np.concatenate(every))
+        none, nowhere = np.empty(0, np.uint64), np.empty(0, np.int64)
+        return Words(none, nowhere, none, np.empty(0, np.uint8), nowhere)
+    if not compiled:
+        texts = texts.fill_null("")
+        blocks = range(0, len(texts), _BLOCK)
+        return _joined([_split_with_numpy(texts[block : block + _BLOCK]) for block in blocks])
+    arrow = texts.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = arrow.buffers()
+    places = np.frombuffer(offsets, np.int64)[arrow.offset : arrow.offset + len(arrow) + 1]
+    raw = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
+    most = (int(places[-1] - places[0]) + len(arrow)) // 2 + 1
+    hashes, stems = np.empty((2, most), np.uint64)
+    marks = np.empty(most, np.uint8)
+    ends, symbols = np.empty(len(arrow), np.int64), np.empty(len(arrow), np.int64)
+    count = _split.way(compiled=True)(raw, places, kinds(), hashes, stems, marks, ends, symbols)
+    return Words(hashes[:count], ends, stems[:count], marks[:count], symbols)
+
+
+def _joined(parts: list[Words]) -> Words:
+    before = np.cumsum([0, *(part.hashes.size for part in parts)])
+    return Words(
+        np.concatenate([part.hashes for part in parts]),
+        np.concatenate([part.ends + start for part, start in zip(parts, before, strict=False)]),
+        np.concatenate([part.stems for part in parts]),
+        np.concatenate([part.marks for part in parts]),
+        np.concatenate([part.symbols for part in parts]),
+    )
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
     """Start and end, in characters, of each word of a text, in the order of its hashes."""
-    starts, ends = _bounds(_folded(text))
+    starts, ends = _bounds(_kinds_of(text)[1])
     return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
 
@@ -98,7 +129,7 @@ def excerpts(texts: pl.Series, first: Places, counts: Places) -> list[str]:
     for block in range(0, len(texts), _BLOCK):
         some = slice(block, block + _BLOCK)
         joined = "\n".join(texts[some])
-        starts, ends = _bounds(_folded(joined))
+        starts, ends = _bounds(_kinds_of(joined)[1])
         lengths = texts[some].str.len_chars().to_numpy().astype(np.int64) + 1
         word = np.searchsorted(starts, np.cumsum(lengths) - lengths) + first[some]
         bounds = zip(starts[word].tolist(), ends[word + counts[some] - 1].tolist(), strict=True)
@@ -106,112 +137,117 @@ def excerpts(texts: pl.Series, first: Places, counts: Places) -> list[str]:
     return cut
 
 
-@cache
-def _folding() -> npt.NDArray[np.uint32]:
-    """Code point -> 0 between words, else its lower case; the highest bit: a word of its own."""
-    codes = np.concatenate([np.arange(0xD800), np.arange(0xE000, _PLANES)])
-    text = codes.astype("<u4").tobytes().decode("utf-32-le")
-    marks = pl.Series(list(text))
-    lower = marks.str.to_lowercase()
-    lower = lower.set(lower.str.len_chars() != 1, None).fill_null(marks)
-    fold = np.frombuffer("".join(lower).encode("utf-32-le"), "<u4").astype(np.uint32)
-    fold[~marks.str.contains(_WORD).to_numpy()] = 0
-    fold[marks.str.contains(_NO_SPACES).to_numpy() & (fold != 0)] |= _ALONE
-    table = np.zeros(_TOP, np.uint32)
-    table[codes] = fold
-    table[_PLANES:] = np.arange(_PLANES, _TOP, dtype=np.uint32) | _ALONE
-    return table
-
-
 @kernel
 def _split(  # noqa: C901  (a kernel calls no function of ours)
     raw: npt.NDArray[np.uint8],
     places: Places,
-    fold: npt.NDArray[np.uint32],
+    table: Kinds,
     hashes: Hashes,
+    stems: Hashes,
+    marks: Marks,
     ends: Places,
+    symbols: Places,
 ) -> int:
-    """Fills `hashes` and `ends` from UTF-8 between `places`; returns the number of words."""
-    base, mix, zero = np.uint64(_BASE), np.uint64(_MIX), np.uint64(0)
-    count = 0
+    """Fills the arrays of `Words` from UTF-8 between `places`; returns the number of words.
+
+    A word is written where it ends, and after every other character that is none, too: it counts
+    only if there was one.
+    """
+    base, mix, turn = np.uint64(_BASE), np.uint64(_MIX), np.uint64(29)
+    alone, letter, folding = np.uint32(ALONE), np.uint32(LETTER), np.uint32(FOLDED)
+    goes_on, blank, symbol = np.uint32(GOES_ON), np.uint32(BLANK), np.uint32(SYMBOL)
+    bits, six, none = np.uint32(0x3F), np.uint32(6), np.uint32(0)
+    nothing, one, two, three = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3)
+    count = nothing
     for row in range(ends.size):
-        at, end = places[row], places[row + 1]
-        value, open_ = zero, False
+        at, end = np.uint64(places[row]), np.uint64(places[row + 1])
+        value, stem, length, capital = nothing, nothing, nothing, False
+        within, signs = none, none
         while at < end:
-            first = raw[at]
-            if first < 0x80:
-                code = np.int64(first)
-                at += 1
-            elif first < 0xE0:
-                code = (np.int64(first) & 0x1F) << 6 | np.int64(raw[at + 1]) & 0x3F
-                at += 2
-            elif first < 0xF0:
-                code = (
-                    (np.int64(first) & 0x0F) << 12
-                    | (np.int64(raw[at + 1]) & 0x3F) << 6
-                    | np.int64(raw[at + 2]) & 0x3F
-                )
-                at += 3
-            else:
-                code = (
-                    (np.int64(first) & 0x07) << 18
-                    | (np.int64(raw[at + 1]) & 0x3F) << 12
-                    | (np.int64(raw[at + 2]) & 0x3F) << 6
-                    | np.int64(raw[at + 3]) & 0x3F
-                )
-                at += 4
-            folded = fold[code] if code < fold.size else np.uint32(0)
-            alone = folded >= np.uint32(0x80000000)
-            if open_ and (folded == 0 or alone):
-                hashes[count] = (value ^ (value >> np.uint64(29))) * mix
-                count += 1
-                value, open_ = zero, False
-            if folded != 0:
+            code = np.uint32(raw[at])
+            at += one
+            if code >= 0x80:
+                if code < 0xE0:
+                    code = (code & np.uint32(0x1F)) << six | raw[at] & bits
+                    at += one
+                elif code < 0xF0:
+                    code = (code & np.uint32(0x0F)) << six | raw[at] & bits
+                    code = code << six | raw[at + one] & bits
+                    at += two
+                else:
+                    code = (code & np.uint32(0x07)) << six | raw[at] & bits
+                    code = code << six | raw[at + one] & bits
+                    code = code << six | raw[at + two] & bits
+                    code = min(code, np.uint32(TOP))
+                    at += three
+            kind = table[code]
+            signs += (kind & symbol) // symbol
+            if kind & letter:
+                folded = kind & folding
+                if length == nothing:
+                    capital = within != none and code != folded
                 value = value * base + np.uint64(folded)
-                open_ = True
-                if alone:
-                    hashes[count] = (value ^ (value >> np.uint64(29))) * mix
-                    count += 1
-                    value, open_ = zero, False
-        if open_:
-            hashes[count] = (value ^ (value >> np.uint64(29))) * mix
-            count += 1
-        ends[row] = count
-    return count
+                length += one
+                if length <= _STEM:
+                    stem = value
+                within = goes_on
+            else:
+                hashes[count] = (value ^ (value >> turn)) * mix
+                stems[count] = stem
+                marks[count] = _LONG * (length >= _SUBSTANCE) | _NAME * (capital and length > one)
+                count += np.uint64(length > nothing)
+                value, length = nothing, nothing
+                if kind & alone:
+                    word = np.uint64(kind & (alone | folding))
+                    hashes[count], stems[count] = (word ^ (word >> turn)) * mix, word
+                    marks[count] = _LONG
+                    count += one
+                within = (within if kind & blank else kind) & goes_on
+        hashes[count] = (value ^ (value >> turn)) * mix
+        stems[count] = stem
+        marks[count] = _LONG * (length >= _SUBSTANCE) | _NAME * (capital and length > one)
+        count += np.uint64(length > nothing)
+        ends[row], symbols[row] = count, signs
+    return int(count)
 
 
 def _split_with_numpy(texts: pl.Series) -> Words:
     """The same as `_split` for a few texts, all characters at once."""
-    folded = _folded("\n".join(texts) + "\n")
-    start, end = _bounds(folded)
+    codes, kind = _kinds_of("\n".join(texts) + "\n")
+    folded, alone = kind & np.uint32(FOLDED), kind >= ALONE
+    start, end = _bounds(kind)
     # Horner's rule over each word, from sums of code * base^-place over all characters.
-    inverse = np.full(folded.size, _BASE_INVERSE, np.uint64)
-    inverse[0] = 1
-    power = np.full(folded.size, _BASE, np.uint64)
-    power[0] = 1
-    sums = np.concatenate(
-        [np.zeros(1, np.uint64), np.cumsum(folded.astype(np.uint64) * np.cumprod(inverse))]
-    )
-    value = (sums[end] - sums[start]) * np.cumprod(power)[end - 1]
+    inverse, power = np.full((2, codes.size), [[_BASE_INVERSE], [_BASE]], np.uint64)
+    inverse[0] = power[0] = 1
+    inverse, power = np.cumprod(inverse), np.cumprod(power)
+    letters = (kind & np.uint32(ALONE | FOLDED)).astype(np.uint64)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(letters * inverse)])
+    value = (sums[end] - sums[start]) * power[end - 1]
+    stop = np.minimum(end, start + _STEM)
+    stems = (sums[stop] - sums[start]) * power[stop - 1]
     hashes = (value ^ (value >> np.uint64(29))) * np.uint64(_MIX)
-    lengths = texts.str.len_chars().to_numpy().astype(np.int64) + 1
-    return Words(hashes, np.searchsorted(start, np.cumsum(lengths)).astype(np.int64))
-
-
-def _folded(text: str) -> npt.NDArray[np.uint32]:
-    """`_folding` of each character."""
-    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
-    folded: npt.NDArray[np.uint32] = np.where(
-        codes < _TOP, _folding()[np.minimum(codes, _TOP - 1)], np.uint32(0)
+    # The character before each word, apart from blanks, tells whether its sentence begins there.
+    seen = np.where(kind & BLANK != 0, 0, np.arange(codes.size))
+    before = np.maximum.accumulate(seen)[np.maximum(start - 1, 0)]
+    within = (kind[before] & GOES_ON != 0) & (start > 0)
+    capital = within & (codes[start] != folded[start]) & (end - start > 1)
+    long = alone[start] | (end - start >= _SUBSTANCE)
+    marks = (_LONG * long | _NAME * capital).astype(np.uint8)
+    ends = np.cumsum(texts.str.len_chars().to_numpy().astype(np.int64) + 1)
+    symbols = np.add.reduceat(
+        kind & np.uint32(SYMBOL) != 0, np.concatenate([[0], ends[:-1]]), dtype=np.int64
     )
-    return folded
+    return Words(hashes, np.searchsorted(start, ends).astype(np.int64), stems, marks, symbols)
 
 
-def _bounds(folded: npt.NDArray[np.uint32]) -> tuple[Places, Places]:
+def _kinds_of(text: str) -> tuple[npt.NDArray[np.uint32], Kinds]:
+    """The code points of a text, and their kinds."""
+    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    return codes, np.take(kinds(), codes, mode="clip")
+
+
+def _bounds(kind: Kinds) -> tuple[Places, Places]:
     """Where words start and end."""
-    word, alone = folded != 0, folded >= _ALONE
-    whole = word & ~alone
-    start, end = word.copy(), word
-    start[1:] &= ~whole[:-1] | alone[1:]
-    end[:-1] &= ~whole[1:] | alone[:-1]
-    return np.flatnonzero(start), np.flatnonzero(end) + 1
+    alone, joins = kind >= ALONE, kind & LETTER != 0
+    start = np.flatnonzero(alone | (joins & ~np.insert(joins[:-1], 0, False)))
+    return start, np.flatnonzero(alone | (joins & ~np.append(joins[1:], False))) + 1
