@@ -139,7 +139,10 @@ def _standing(
     if once:
         first = ~stood_before(sought, rows)
         sought, rows = sought[first], rows[first]
-    found = np.isin(keyed(sought, rows), keyed(hashes[1], said.rows))
+    keys, others = keyed(sought, rows), keyed(hashes[1], said.rows)
+    heads = np.zeros(1 << 16, bool)
+    heads[keys >> np.uint64(48)] = True
+    found = np.isin(keys, others[heads[others >> np.uint64(48)]])  # few are left to sort
     of = (np.bincount(those, minlength=asked.ends.size) for those in (rows, rows[found]))
     every, there = of
     return every, there
@@ -187,8 +190,7 @@ def _stand(  # noqa: C901  (a kernel calls no function of ours)
     A slot holds the place of a word, counted through all rows from 1 on, so that what it holds of
     the rows before is out of date by itself.
     """
-    mix, one = np.uint64(0x9E3779B97F4A7C15), np.uint64(1)
-    mask, shift = np.uint64(slots.size - 1), np.uint64(32)
+    one, mask, shift = np.uint64(1), np.uint64(slots.size - 1), np.uint64(32)
     times = np.zeros(slots.size, np.int64)  # per word of the row how often it is looked for
     first, start = 0, 0
     for row in range(ends.size):
@@ -196,7 +198,7 @@ def _stand(  # noqa: C901  (a kernel calls no function of ours)
         for at in range(first, ends[row]):
             if not chosen[at]:
                 continue
-            slot = (sought[at] * mix >> shift) & mask
+            slot = (sought[at] >> shift) & mask
             while slots[slot] > first and sought[slots[slot] - 1] != sought[at]:
                 slot = (slot + one) & mask
             if slots[slot] <= first:
@@ -210,7 +212,7 @@ def _stand(  # noqa: C901  (a kernel calls no function of ours)
         for place in range(start, said_ends[row]):
             if left == 0:
                 break
-            slot = (said[place] * mix >> shift) & mask
+            slot = (said[place] >> shift) & mask
             while slots[slot] > first and sought[slots[slot] - 1] != said[place]:
                 slot = (slot + one) & mask
             if slots[slot] > first and times[slots[slot] - 1 - first] > 0:

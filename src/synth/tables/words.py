@@ -193,18 +193,18 @@ def _split(  # noqa: C901  (a kernel calls no function of ours)
                 within = goes_on
             else:
                 hashes[count] = (value ^ (value >> turn)) * mix
-                stems[count] = stem
+                stems[count] = (stem ^ (stem >> turn)) * mix
                 marks[count] = _LONG * (length >= _SUBSTANCE) | _NAME * (capital and length > one)
                 count += np.uint64(length > nothing)
                 value, length = nothing, nothing
                 if kind & alone:
                     word = np.uint64(kind & (alone | folding))
-                    hashes[count], stems[count] = (word ^ (word >> turn)) * mix, word
+                    hashes[count] = stems[count] = (word ^ (word >> turn)) * mix
                     marks[count] = _LONG
                     count += one
                 within = (within if kind & blank else kind) & goes_on
         hashes[count] = (value ^ (value >> turn)) * mix
-        stems[count] = stem
+        stems[count] = (stem ^ (stem >> turn)) * mix
         marks[count] = _LONG * (length >= _SUBSTANCE) | _NAME * (capital and length > one)
         count += np.uint64(length > nothing)
         ends[row], symbols[row] = count, signs
@@ -222,10 +222,10 @@ def _split_with_numpy(texts: pl.Series) -> Words:
     inverse, power = np.cumprod(inverse), np.cumprod(power)
     letters = (kind & np.uint32(ALONE | FOLDED)).astype(np.uint64)
     sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(letters * inverse)])
-    value = (sums[end] - sums[start]) * power[end - 1]
-    stop = np.minimum(end, start + _STEM)
-    stems = (sums[stop] - sums[start]) * power[stop - 1]
-    hashes = (value ^ (value >> np.uint64(29))) * np.uint64(_MIX)
+    hashes, stems = (
+        _mixed((sums[stop] - sums[start]) * power[stop - 1])
+        for stop in (end, np.minimum(end, start + _STEM))
+    )
     # The character before each word, apart from blanks, tells whether its sentence begins there.
     seen = np.where(kind & BLANK != 0, 0, np.arange(codes.size))
     before = np.maximum.accumulate(seen)[np.maximum(start - 1, 0)]
@@ -251,3 +251,8 @@ def _bounds(kind: Kinds) -> tuple[Places, Places]:
     alone, joins = kind >= ALONE, kind & LETTER != 0
     start = np.flatnonzero(alone | (joins & ~np.insert(joins[:-1], 0, False)))
     return start, np.flatnonzero(alone | (joins & ~np.append(joins[1:], False))) + 1
+
+
+def _mixed(value: Hashes) -> Hashes:
+    mixed: Hashes = (value ^ (value >> np.uint64(29))) * np.uint64(_MIX)
+    return mixed
