@@ -159,6 +159,17 @@ def test_each_config_says_the_same_in_its_own_way(everything: Path) -> None:
     assert rejected[0]["text"] == source[rejected[0]["id"]]["text"]
 
 
+def test_the_card_tells_of_these_rows(everything: Path) -> None:
+    card = (everything / "README.md").read_text("utf-8")
+    told = yaml.safe_load(card.split("---\n")[1])
+    assert (told["license"], told["language"]) == ("cc-by-4.0", ["en"])
+    assert f"| `CC-BY-4.0` | {ROWS} |" in card
+    assert f"nats | {-0.56} | {-0.44} |" in card
+    assert card.count("```text") == 20
+    best = max(candidates(ROWS), key=lambda row: row["logprob"])
+    assert f"### 1\n\n```text\n{best['instruction']}\n```" in card
+
+
 def test_types_are_those_every_reader_knows(everything: Path) -> None:
     files = sorted(everything.rglob("*.parquet"))
     assert len(files) == 9
