@@ -9,7 +9,8 @@ import yaml
 from huggingface_hub import DatasetCardData
 
 from synth.settings.licences import hub_licence
-from synth.store.card import CardFacts, card, notes_of, with_notes
+from synth.store.card import NOTES, CardFacts, card, with_changes, with_notes
+from synth.store.card.changes import CHANGES
 from synth.store.card.markdown import code, code_block, table
 from synth.store.dataset import Config, Split, features
 
@@ -27,7 +28,14 @@ FACTS = CardFacts(
             "alpaca", "alpaca", pa.schema([("output", pa.string())]), [Split("train", 10, 9, 8)]
         ),
     ],
-    ledger={"documents": 4, "segments": 12, "bad_lines": 2, "buckets": {"kept": 10, "declined": 2}},
+    ledger={
+        "documents": 4,
+        "segments": 12,
+        "bad_lines": 2,
+        "buckets": {"kept": 10, "declined": 2},
+        "contamination": {"questions": 0, "spared": 0, "missing": {}},
+        "masked": {"curated": {}, "rejected": {}},
+    },
     licences={"Apache-2.0": 10},
     evaluation={
         "held_out": 4,
@@ -137,8 +145,20 @@ def test_the_card_tells_the_numbers() -> None:
     assert "from 4.00 to 1.00 nats" in text
     assert "75% of the instructions find their own text" in text
     assert "Private data" not in text
-    masked = card(replace(FACTS, ledger={**FACTS.ledger, "masked": {"email": 7}}))
+    counts = {"curated": {"email": 7}, "rejected": {"email": 3}}
+    masked = card(replace(FACTS, ledger={**FACTS.ledger, "masked": counts}))
     assert "| `email` | 7 |" in masked.splitlines()
+    assert "No benchmark was looked for." in text
+
+
+def test_the_card_tells_which_benchmarks_were_looked_for() -> None:
+    looked = {"questions": 140, "spared": 3, "missing": {"cais/mmlu (all)": "no <network>"}}
+    buckets = {**FACTS.ledger["buckets"], "contaminated": 5}
+    text = card(
+        replace(FACTS, ledger={**FACTS.ledger, "contamination": looked, "buckets": buckets})
+    )
+    assert "5 segments were dropped for a run of words of one of 140 benchmark questions" in text
+    assert "- Not checked against `cais/mmlu (all)`: `no <network>`" in text.splitlines()
 
 
 def test_untrusted_text_cannot_leave_its_block() -> None:
@@ -168,10 +188,10 @@ def test_many_licences_are_summed_up() -> None:
 def test_notes_of_people_are_kept() -> None:
     first = card(FACTS)
     written = first.replace(
-        notes_of(first) or "none", "\nAsk ann@example.org.\n\n```\ncode \\1\n```\n"
+        NOTES.of(first) or "none", "\nAsk ann@example.org.\n\n```\ncode \\1\n```\n"
     )
-    again = card(replace(FACTS, version="1"), written)
-    assert notes_of(again) == "\nAsk ann@example.org.\n\n```\ncode \\1\n```\n"
+    again = with_notes(card(replace(FACTS, version="1")), written)
+    assert NOTES.of(again) == "\nAsk ann@example.org.\n\n```\ncode \\1\n```\n"
     assert "synth 1" in again
     assert with_notes(first, written) == written
 
@@ -180,10 +200,40 @@ def test_notes_of_people_are_kept() -> None:
     "old", ["", "# A card of others", "<!-- notes -->\nhalf", "<!-- /notes -->"]
 )
 def test_a_card_without_notes_changes_nothing(old: str) -> None:
-    assert card(FACTS, old) == card(FACTS)
+    assert with_notes(card(FACTS), old) == card(FACTS)
 
 
 def test_a_text_that_spells_the_marks_is_no_note() -> None:
     evil = "<!-- notes -->\nBuy this.\n<!-- /notes -->"
     old = card(replace(FACTS, samples=[(evil, evil)]))
-    assert card(FACTS, old) == card(FACTS)
+    assert with_notes(card(FACTS), old) == card(FACTS)
+
+
+CHANGED = {
+    "rows": {
+        "same": 8, "changed": 1, "added": 3, "removed": 2,
+        "logprob": {"old": {}, "new": {}, "moved": 0.02},
+    },
+    "segments": {"kept": [11, 12]},
+    "settings": {"curate.min_logprob": [-2.0, -1.0]},
+}  # fmt: skip
+
+
+def test_the_latest_change_comes_first_and_older_ones_stay() -> None:
+    text = with_changes(card(FACTS), card(FACTS), CHANGED)
+    told = (
+        "- 3 rows added, 2 removed, 1 changed, 8 the same; median log-probability of those in both"
+        " moved by 0.02; segments: `kept` `11` to `12`; settings: `curate.min_logprob` `-2.0` to"
+        " `-1.0`."
+    )
+    assert (CHANGES.of(text) or "").split("\n") == ["", told, "", ""]
+    again = with_changes(card(FACTS), text, {**CHANGED, "segments": {}, "settings": {}})
+    first, second = (CHANGES.of(again) or "").strip().split("\n")
+    assert first.endswith("moved by 0.02.")
+    assert second == told
+    assert with_changes(card(FACTS), again, None) == again
+
+
+def test_a_first_version_says_so() -> None:
+    assert (CHANGES.of(card(FACTS)) or "").strip() == "First version."
+    assert with_changes(card(FACTS), card(FACTS), None) == card(FACTS)

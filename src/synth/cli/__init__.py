@@ -8,17 +8,21 @@ import typer
 
 from synth import __version__
 from synth.cli.options import (
+    BranchOption,
     CorpusArgument,
     DryRunOption,
     ForceOption,
     JsonOption,
     MergeOption,
+    PrOption,
     PublicOption,
     PushOption,
     RecipeOption,
     RunOption,
     SetOption,
     StrictOption,
+    TagOption,
+    ToHubOption,
 )
 from synth.cli.session import errors_told, local_models, session_of
 from synth.cli.show import show_pairs, tell, tell_difference
@@ -156,20 +160,41 @@ def curate(
 
 @app.command()
 def export(
-    to: Annotated[Path, typer.Option("--to", help="Folder of the dataset.")],
+    to: Annotated[Path | None, typer.Option("--to", help="Folder of the dataset.")] = None,
+    to_hub: ToHubOption = None,
+    public: PublicOption = False,
+    branch: BranchOption = None,
+    pr: PrOption = False,
+    tag: TagOption = None,
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Curated -> a dataset folder; curates first if nobody has."""
+    """Curated -> a dataset folder, or a dataset on the Hub; curates first if nobody has."""
+    if to is None and to_hub is None:
+        raise typer.BadParameter("say --to DIR or --to-hub OWNER/NAME", param_hint="--to")
+    if to_hub is None and (branch or pr or tag or public):
+        raise typer.BadParameter("goes with --to-hub", param_hint="--branch, --pr, --tag, --public")
     with session_of(recipe, run, set_) as session:
         from synth.stages.curate import curate as sort
         from synth.stages.export import export as stage
+        from synth.stages.publish import Destination, publish_dataset
 
-        outcomes = [sort(session.run, session.recipe, local_models(), session.listen)]
-        outcomes.append(stage(session.run, session.recipe, to, session.listen))
-        tell(outcomes, session, as_json)
+        work, listen, folder = (
+            (session.run, session.recipe),
+            session.listen,
+            to or session.run.dataset,
+        )
+
+        def outcomes() -> Iterator["Outcome"]:
+            yield sort(*work, local_models(), listen)
+            yield stage(*work, folder, listen, repo=to_hub)
+            if to_hub:
+                where = Destination(to_hub, public, branch, pr, tag)
+                yield publish_dataset(session.run, folder, where, listen)
+
+        tell(outcomes(), session, as_json)
 
 
 @app.command()

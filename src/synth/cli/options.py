@@ -29,6 +29,15 @@ PushOption = Annotated[
 PublicOption = Annotated[
     bool, typer.Option("--public", help="A repository made on the Hub is public, not private.")
 ]
+ToHubOption = Annotated[
+    str | None,
+    typer.Option("--to-hub", metavar="OWNER/NAME", help="Publish it on the Hub."),
+]
+BranchOption = Annotated[
+    str | None, typer.Option("--branch", help="Publish to this branch, not to main.")
+]
+PrOption = Annotated[bool, typer.Option("--pr", help="Publish as a pull request to main.")]
+TagOption = Annotated[str | None, typer.Option("--tag", help="Tag what is published.")]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")
 ]

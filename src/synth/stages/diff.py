@@ -1,12 +1,21 @@
 """Two runs, dataset folders or Hub datasets -> what became of rows, reasons and settings."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from synth.records import Outcome
 from synth.store.snapshot import snapshot
 from synth.tables.difference import difference, settings_changed, shifts
 
 STAGE = "diff"
+_SIZES = ("changed", "added", "removed")
+
+
+def differs(counts: Mapping[str, Any]) -> bool:
+    """Whether the two versions that `diff` counted differ at all."""
+    rows = any(counts["rows"][size] for size in _SIZES)
+    return rows or bool(counts["segments"] or counts["settings"])
 
 
 def diff(old: str, new: str) -> Outcome:

@@ -15,7 +15,8 @@ from synth.errors import RunError
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
 from synth.stages.common import learnt_pairs
-from synth.store.card import PLACE, CardFacts, card
+from synth.stages.diff import diff, differs
+from synth.store.card import PLACE, CardFacts, card, with_changes, with_notes
 from synth.store.dataset import (
     CARD,
     GENERATED,
@@ -37,7 +38,7 @@ _BEFORE = ("finetune", "merge", "evaluate", "backtranslate", "curate")
 
 
 def export(
-    run: Run, recipe: Recipe, folder: Path, listen: Listener = silent, *, repo: str = PLACE
+    run: Run, recipe: Recipe, folder: Path, listen: Listener = silent, *, repo: str | None = None
 ) -> Outcome:
     """Writes the run's curated rows to `folder`; the same input gives the same bytes.
 
@@ -49,7 +50,7 @@ def export(
         recipe: Its recipe.
         folder: Where the dataset is to be.
         listen: Told how many rows are written.
-        repo: The name on the Hub that the card shows.
+        repo: The dataset's name on the Hub, for the card, if it has one.
 
     Raises:
         RunError: Without curated rows, or when the disk is full.
@@ -58,6 +59,7 @@ def export(
     started = time.time()
     run.need("curate")
     pairs = learnt_pairs(run.adapter, recipe) if recipe.export.include_pairs else []
+    repo = repo or PLACE
     fingerprint = _fingerprint(run, recipe, pairs, repo)
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and _is_there(done.counts, folder):
@@ -68,8 +70,8 @@ def export(
         configs = _write(part, run, recipe, rows, portrait, listen)
         facts = _facts(run, recipe, configs, portrait, pairs, repo)
         write_text(part / RECIPE, recipe.to_yaml())
-        write_text(part / CARD, card(facts, _old_card(folder)))
         write_json(part / PROVENANCE, _provenance(run, configs))
+        write_text(part / CARD, _following(card(facts), folder, part))
     others = {config.name: sum(_sizes(config).values()) for config in configs[1:]}
     counts = {"folder": str(folder), **_sizes(configs[0]), "configs": others}
     run.commit(STAGE, fingerprint, counts, started)
@@ -100,11 +102,27 @@ def _is_there(counts: dict[str, Any], folder: Path) -> bool:
     return counts.get("folder") == str(folder) and (folder / PROVENANCE).is_file()
 
 
-def _old_card(folder: Path) -> str:
-    try:
-        return (folder / CARD).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
+def _following(text: str, old: Path, new: Path) -> str:
+    """As `follow`, of the dataset that the old folder holds, if it holds one."""
+    if not (old / CARD).is_file():
+        return text
+    before = (old / CARD).read_text(encoding="utf-8", errors="replace")
+    return follow(text, before, old if (old / PROVENANCE).is_file() else None, new)
+
+
+def follow(text: str, before: str, old: Path | None, new: Path) -> str:
+    """A card that goes on from that of the dataset before: its notes, and what changed since.
+
+    Args:
+        text: The card of the new dataset.
+        before: The card before.
+        old: Folder of the dataset before; None when there was only a card.
+        new: Folder of the new one.
+    """
+    changed = diff(str(old), str(new)).counts if old is not None else None
+    if changed is not None and not differs(changed):
+        changed = None
+    return with_notes(with_changes(text, before, changed), before)
 
 
 def _samples(rows: Rows) -> pl.Series:

@@ -46,7 +46,7 @@ def snapshot(name: str) -> Snapshot:
     if (folder / "manifest.json").is_file():
         return _of_run(name, Run(folder))
     if not folder.is_dir():
-        folder = _downloaded(name)
+        folder = downloaded(name)
     if not (folder / "provenance.json").is_file():
         raise InputError(f"{name}: neither a run nor a dataset of synth; check the name")
     return _of_dataset(name, folder)
@@ -92,14 +92,23 @@ def _read(path: Path, load: Any) -> Any:  # noqa: ANN401
         raise InputError(f"{path}: cannot be read ({' '.join(str(error).split()):.80})") from error
 
 
-def _downloaded(name: str) -> Path:
-    """The folder of a Hub dataset in the cache."""
-    from huggingface_hub import snapshot_download
+def downloaded(name: str) -> Path:
+    """The folder of a Hub dataset in the cache.
+
+    Args:
+        name: `OWNER/NAME`, or `OWNER/NAME@REVISION`; for a revision that is not there yet, `main`.
+
+    Raises:
+        InputError: When there is none, or it cannot be had.
+    """
+    from huggingface_hub import HfApi, snapshot_download
 
     from synth.store.corpus import hub_errors
 
     repo, _, revision = name.partition("@")
     with hub_errors(name):
+        if revision and not HfApi().revision_exists(repo, revision, repo_type="dataset"):
+            revision = ""
         return Path(
             snapshot_download(
                 repo, repo_type="dataset", revision=revision or None, allow_patterns=_WANTED

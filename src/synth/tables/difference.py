@@ -22,11 +22,6 @@ class Difference:
     removed: int
     logprob: dict[str, Any]
 
-    @property
-    def any(self) -> bool:
-        """Whether there is one."""
-        return bool(self.changed or self.added or self.removed)
-
 
 def difference(old: pl.LazyFrame, new: pl.LazyFrame) -> Difference:
     """Compares rows by their id.

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from synth.store.card.changes import CHANGES
 from synth.store.card.facts import CardFacts
 from synth.store.card.loading import loading
 from synth.store.card.markdown import code, code_block, table
-from synth.store.card.notes import BEGIN, EMPTY, END
+from synth.store.card.notes import NOTES
 
 _MOST_LICENCES = 50
 _MEASURED = {
@@ -24,7 +25,8 @@ def body(facts: CardFacts) -> str:
         "How it was made": _made(facts),
         "From documents to rows": _funnel(facts),
         "Scores and lengths": _scores(facts),
-        "Private data": _masked(facts.ledger.get("masked")),
+        "Benchmarks": _benchmarks(facts.ledger),
+        "Private data": _masked(facts.ledger),
         "Languages": _languages(facts),
         "Load it": loading(facts),
         "Samples": "\n\n".join(_samples(facts)),
@@ -33,7 +35,7 @@ def body(facts: CardFacts) -> str:
         "Reproduce it": _again(facts),
         "Cite it": _citation(facts),
     }
-    parts = [f"# {facts.name}", _what(facts), f"{BEGIN}\n{EMPTY}\n{END}"]
+    parts = [f"# {facts.name}", _what(facts), NOTES.blank(), f"## Changes\n\n{CHANGES.blank()}"]
     parts += [f"## {title}\n\n{text}" for title, text in sections.items() if text]
     return "\n\n".join(parts) + "\n"
 
@@ -105,9 +107,26 @@ def _scores(facts: CardFacts) -> str:
     return table(head, rows)
 
 
-def _masked(masked: Any) -> str:  # noqa: ANN401
-    """What was masked, as the ledger counts it: kind -> times."""
-    if not isinstance(masked, Mapping) or not masked:
+def _benchmarks(ledger: Mapping[str, Any]) -> str:
+    """Which benchmarks were looked for, and which were not."""
+    looked = ledger["contamination"]
+    dropped = ledger["buckets"].get("contaminated", 0)
+    told = ["No benchmark was looked for."]
+    if looked["questions"]:
+        told = [
+            f"{dropped} segments were dropped for a run of words of one of {looked['questions']}"
+            f" benchmark questions; {looked['spared']} candidates with no more than wording that"
+            " several questions share were spared.\n"
+        ]
+    missing = looked["missing"].items()
+    told += [f"- Not checked against {code(name)}: {code(why)}" for name, why in missing]
+    return "\n".join(told).rstrip()
+
+
+def _masked(ledger: Mapping[str, Any]) -> str:
+    """What was masked: kind -> times."""
+    masked = ledger["masked"]["curated"]
+    if not masked:
         return ""
     rows = [(code(str(kind)), count) for kind, count in masked.items()]
     return "What was found and masked in the rows kept:\n\n" + table(("kind", "times"), rows)

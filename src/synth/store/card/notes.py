@@ -1,29 +1,57 @@
-"""The part of a card that people write; it lies between two lines, before any text of the corpus.
+"""Parts of a card that outlive it: between two lines of marks, before any text of the corpus.
 
-A corpus's text that spells the lines cannot take their place, as the first of them counts.
+A corpus's text that spells the marks cannot take their place, as the first of them counts.
 """
 
-BEGIN, END = "<!-- notes -->", "<!-- /notes -->"
-EMPTY = (
-    "\n_Write here what others should know; `synth export` keeps what stands between the marks._\n"
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a card, and what stands in it when there is nothing yet."""
+
+    name: str
+    empty: str
+
+    def blank(self) -> str:
+        """The part with its marks."""
+        return f"{self._begin}\n\n{self.empty}\n\n{self._end}"
+
+    def of(self, card: str) -> str | None:
+        """What stands between the marks, with the line ends around it; None without marks."""
+        lines = card.splitlines(keepends=True)
+        marks = [line.strip() for line in lines]
+        if self._begin not in marks:
+            return None
+        start = marks.index(self._begin)
+        if self._end not in marks[start:]:
+            return None
+        return "".join(lines[start + 1 : marks.index(self._end, start)])
+
+    def put(self, card: str, text: str) -> str:
+        """The card with that text between the marks; without marks it stays as it is."""
+        there = self.of(card)
+        if there is None:
+            return card
+        whole = f"{self._begin}\n{there}{self._end}"
+        return card.replace(whole, f"{self._begin}\n{text}{self._end}", 1)
+
+    @property
+    def _begin(self) -> str:
+        return f"<!-- {self.name} -->"
+
+    @property
+    def _end(self) -> str:
+        return f"<!-- /{self.name} -->"
+
+
+NOTES = Part(
+    "notes",
+    "_Write here what others should know; `synth export` keeps what stands between the marks._",
 )
-
-
-def notes_of(card: str) -> str | None:
-    """What stands between the marks, with the line ends around it; None without marks."""
-    lines = card.splitlines(keepends=True)
-    marks = [line.strip() for line in lines]
-    if BEGIN not in marks:
-        return None
-    start = marks.index(BEGIN)
-    if END not in marks[start:]:
-        return None
-    return "".join(lines[start + 1 : marks.index(END, start)])
 
 
 def with_notes(card: str, old_card: str) -> str:
     """The card with the notes of the old one, if it has any."""
-    old, new = notes_of(old_card), notes_of(card)
-    if old is None or new is None:
-        return card
-    return card.replace(f"{BEGIN}\n{new}{END}", f"{BEGIN}\n{old}{END}", 1)
+    old = NOTES.of(old_card)
+    return card if old is None else NOTES.put(card, old)

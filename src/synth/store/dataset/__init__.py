@@ -1,7 +1,15 @@
 """Rows -> a dataset folder: parquet shards of every config, written whole or not at all."""
 
 from synth.store.dataset.features import features
-from synth.store.dataset.folder import CARD, PROVENANCE, RECIPE, is_ours, replacing
+from synth.store.dataset.folder import (
+    CARD,
+    PROVENANCE,
+    RECIPE,
+    files_of,
+    folders,
+    is_ours,
+    replacing,
+)
 from synth.store.dataset.layouts import GENERATED, PAIR, Layout, layout
 from synth.store.dataset.reading import Rows
 from synth.store.dataset.shards import Config, Split, write_config
@@ -17,6 +25,8 @@ __all__ = [
     "Rows",
     "Split",
     "features",
+    "files_of",
+    "folders",
     "is_ours",
     "layout",
     "replacing",

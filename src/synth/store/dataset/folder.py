@@ -58,6 +58,17 @@ def _check(folder: Path, place: Path) -> None:
         raise InputError(f"{folder}: is where you are; name a folder in it for --to")
 
 
+def files_of(folder: Path) -> dict[str, Path]:
+    """Path in the dataset -> file, of all that a dataset folder holds."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path for path in files}
+
+
+def folders() -> tuple[str, ...]:
+    """The folders that a dataset's rows are in."""
+    return tuple(f"{name}/" for name in sorted(_OURS - {CARD, PROVENANCE, RECIPE, "messages"}))
+
+
 def is_ours(folder: Path) -> bool:
     """Whether the folder is empty or holds a dataset of synth and nothing else."""
     if not folder.is_dir():

@@ -49,6 +49,7 @@ def publish(
     pr: bool = False,
     tag: str | None = None,
     owned: tuple[str, ...] = (),
+    mark: str | None = None,
     wait: Callable[[float], None] = time.sleep,
 ) -> Published:
     """Sends the files as one commit; a repository or branch that is missing is made.
@@ -64,6 +65,8 @@ def publish(
             gone on with.
         tag: Set on the commit; it must be new, or be there already.
         owned: Folders, like `data/`, in which files that are not among `files` are deleted.
+        mark: A file that shows whose the repository is: without it nothing is deleted there, and
+            files in the owned folders are an error.
         wait: Called with the seconds between two tries.
 
     Raises:
@@ -75,7 +78,8 @@ def publish(
     is_private = place.ensure(private=private)
     if branch:
         place.ensure_branch(branch)
-    job = _Job(place, {name: LocalFile(name, x) for name, x in files.items()}, owned, message, tag)
+    local = {name: LocalFile(name, source) for name, source in files.items()}
+    job = _Job(place, local, _Owned(owned, mark), message, tag)
     done = place.patient(lambda: job.pull() if pr else job.push(branch))
     if tag:
         place.ensure_tag(tag, done.commit)
@@ -129,6 +133,14 @@ class _Done:
     commit: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """Folders that are ours, if the mark is there."""
+
+    folders: tuple[str, ...]
+    mark: str | None
+
+
 class _Job:
     """Brings a reference of the repository to hold the files. Every call begins with a look."""
 
@@ -136,7 +148,7 @@ class _Job:
         self,
         place: Place,
         files: dict[str, LocalFile],
-        owned: tuple[str, ...],
+        owned: _Owned,
         message: str,
         tag: str | None,
     ) -> None:
@@ -178,7 +190,13 @@ class _Job:
             self.place.name, recursive=True, revision=commit, repo_type=self.place.kind
         )
         there = {entry.path: entry for entry in entries if hasattr(entry, "blob_id")}
-        return changes_to(there, self.files, self.owned)
+        changes = changes_to(there, self.files, self.owned.folders)
+        if changes.gone and self.owned.mark is not None and self.owned.mark not in there:
+            raise HubError(
+                f"{self.place.name}: holds {changes.gone[0]}, which synth did not put there; name"
+                " another repository"
+            )
+        return changes
 
     def _check_tag(self, head: str, changes: Changes) -> None:
         """A tag is never moved: what it marks was cited."""
