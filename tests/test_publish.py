@@ -1,0 +1,186 @@
+"""`synth export --to-hub` against a Hub on loopback: what arrives, is kept, and is refused."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from synth.cli import app
+from synth.store.run import Run
+from tests.candidates import row
+from tests.hub import READ_TOKEN, TOKEN, Fault, Hub, running
+from tests.hub.client import MODES, Mode, environment, script
+from tests.test_curate import run_of
+
+REPO = "me/mine"
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> Mode:
+    found: Mode = request.param
+    return found
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with running() as hub:
+        yield hub
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return run_of(tmp_path / "run", [row(n, document_id=f"d{n // 2}") for n in range(20)])
+
+
+def export(
+    hub: Hub, run: Run, *args: str, mode: Mode = "lfs", token: str = TOKEN
+) -> subprocess.CompletedProcess[str]:
+    """The command, in a process that knows only this Hub."""
+    command = [sys.executable, "-m", "synth", "export", "--to-hub", REPO, "--run", str(run.folder)]
+    command += ["--json", "--set", "generate.scores=[]", *args]
+    known = environment(hub, run.folder.parent / f"home-{mode}", mode, token)
+    return subprocess.run(command, env=known, capture_output=True, text=True, check=False)
+
+
+def told(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert result.returncode == 0, result.stderr
+    found: dict[str, Any] = json.loads(result.stdout)["stages"]["publish"]
+    return found
+
+
+LOAD = """
+import json, sys
+from datasets import load_dataset
+rows = load_dataset("me/mine", split="train", revision=sys.argv[1])
+stream = load_dataset("me/mine", split="test", streaming=True, revision=sys.argv[1])
+print(json.dumps([list(rows["messages"]), [one["messages"] for one in stream]]))
+"""
+
+
+def test_a_dataset_arrives_in_one_commit_and_loads(hub: Hub, run: Run, mode: Mode) -> None:
+    result = export(hub, run, "--tag", "v1", mode=mode)
+    counts = told(result)
+    repo = hub.repos["dataset", REPO]
+    assert (counts["commit"], counts["visible"]) == (repo.head, "to you alone")
+    assert len(repo.made) == 1
+    loaded = script(hub, run.folder.parent, mode, LOAD, "v1")
+    assert loaded.returncode == 0, loaded.stderr
+    train, test = json.loads(loaded.stdout)
+    curated = pl.read_parquet(run.curated)
+    pairs = {(turns[0]["content"], turns[1]["content"]) for turns in [*train, *test]}
+    assert pairs == set(curated.select("instruction", "text").iter_rows())
+    assert len(test) == 2
+    again = told(export(hub, run, "--tag", "v1", mode=mode))
+    assert again == counts | {"sent": "nothing, all was there"}
+    assert len(repo.made) == 1
+    assert hub.leaked == []
+    shown = [result.stdout, result.stderr, *(p.read_text() for p in run.folder.glob("*.json"))]
+    assert not any(TOKEN in text for text in shown)
+
+
+def test_notes_are_kept_and_a_new_version_says_what_changed(hub: Hub, run: Run) -> None:
+    told(export(hub, run))
+    repo = hub.repos["dataset", REPO]
+    card = hub.files("dataset", REPO)["README.md"].decode()
+    assert "First version." in card
+    begin, end = "<!-- notes -->", "<!-- /notes -->"
+    written = card[: card.index(begin)] + f"{begin}\nAsk Ann.\n{end}" + card.split(end)[1]
+    edit = (
+        "from huggingface_hub import HfApi; import sys;"
+        "HfApi().upload_file(path_or_fileobj=sys.argv[1].encode(), path_in_repo='README.md',"
+        "repo_id='me/mine', repo_type='dataset')"
+    )
+    assert script(hub, run.folder.parent, "lfs", edit, written).returncode == 0
+    told(
+        export(
+            hub, run, "--set", "curate.max_instruction_chars=100", "--set", "export.test_share=0"
+        )
+    )
+    files = hub.files("dataset", REPO)
+    now = files["README.md"].decode()
+    assert f"{begin}\nAsk Ann.\n{end}" in now
+    assert "0 rows added, 0 removed, 0 changed, 20 the same" in now
+    assert "`curate.max_instruction_chars` `500` to `100`" in now
+    # There is no test split any more, so its file went with the same commit.
+    assert [name for name in files if name.startswith("data/")] == [
+        "data/train-00000-of-00001.parquet"
+    ]
+    commits = len(repo.made)
+    told(
+        export(
+            hub, run, "--set", "curate.max_instruction_chars=100", "--set", "export.test_share=0"
+        )
+    )
+    assert len(repo.made) == commits
+    assert hub.files("dataset", REPO)["README.md"].decode() == now
+
+
+def test_a_branch_and_a_pull_request(hub: Hub, run: Run) -> None:
+    told(export(hub, run))
+    main = hub.repos["dataset", REPO].head
+    on_branch = told(export(hub, run, "--branch", "next", "--set", "export.test_share=0"))
+    assert on_branch["url"].endswith("/tree/next")
+    asked = told(export(hub, run, "--pr", "--set", "export.test_share=0"))
+    assert "/discussions/" in asked["url"]
+    assert hub.repos["dataset", REPO].head == main
+
+
+def test_a_lost_answer_makes_no_second_commit(hub: Hub, run: Run, mode: Mode) -> None:
+    hub.faults.append(Fault("POST .*/commit/main", 500, how="lost"))
+    told(export(hub, run, mode=mode))
+    assert len(hub.repos["dataset", REPO].made) == 1
+
+
+def refused(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if line.startswith("synth:")]
+    assert len(lines) == 1
+    assert "Traceback" not in result.stderr
+    return lines[0]
+
+
+def test_what_the_hub_refuses_is_one_line(hub: Hub, run: Run) -> None:
+    assert "does not know your token" in refused(export(hub, run, token="hf_wrong"))
+    assert "may not write" in refused(export(hub, run, token=READ_TOKEN))
+    assert not hub.repos or not hub.files("dataset", REPO)
+
+
+def test_files_of_others_are_not_deleted(hub: Hub, run: Run) -> None:
+    make = (
+        "from huggingface_hub import HfApi; api = HfApi();"
+        "api.create_repo('me/mine', repo_type='dataset');"
+        "api.upload_file(path_or_fileobj=b'x', path_in_repo='data/train.parquet',"
+        "repo_id='me/mine', repo_type='dataset')"
+    )
+    made = script(hub, run.folder.parent, "lfs", make)
+    assert made.returncode == 0, made.stderr
+    line = refused(export(hub, run))
+    assert "holds data/train.parquet, which synth did not put there" in line
+    assert set(hub.files("dataset", REPO)) == {".gitattributes", "data/train.parquet"}
+
+
+def test_nothing_is_published_of_nothing(hub: Hub, run: Run) -> None:
+    assert "no row was kept" in refused(
+        export(hub, run, "--set", "curate.min_instruction_chars=99")
+    )
+    assert not hub.repos
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ([], "--to DIR or --to-hub"),
+        (["--to", "x", "--pr"], "goes with --to-hub"),
+        (["--to", "x", "--public"], "goes with --to-hub"),
+    ],
+)
+def test_wrong_usage_is_told(args: list[str], told: str) -> None:
+    result = CliRunner().invoke(app, ["export", *args])
+    assert result.exit_code == 2
+    assert told in result.stderr
