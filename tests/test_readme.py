@@ -47,6 +47,8 @@ def test_every_command_shown_is_one_that_works(path: Path, command: str) -> None
             assert words[1] == "launch"
             assert words[words.index("-m") + 1] == "synth"
             assert words[words.index("synth") + 1] in {"finetune"}
+        case "hf":
+            assert words[1:] == ["auth", "login"]
         case "pip":
             assert words[1] == "install"
         case "synth":
