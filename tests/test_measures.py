@@ -156,7 +156,7 @@ def test_slices_are_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_frame_equal(measured(*rows), whole)
 
 
-FEW_WORDS = st.lists(st.sampled_from("a b ccc".split()), max_size=70).map(" ".join)
+FEW_WORDS = st.lists(st.sampled_from("a b ccc ddd".split()), max_size=70).map(" ".join)
 
 
 @settings(deadline=None)

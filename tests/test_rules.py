@@ -126,7 +126,11 @@ def test_each_rule_claims_its_row(reason: str, change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "task", ["Ask what a b c d this text\u00a0is the\nanswer to. Ask it", "Ask it"]
+    "task",
+    [
+        "Ask what a b c d this text\u00a0is the\nanswer to. Ask it as one who wants to know would",
+        "Ask it",
+    ],
 )
 def test_each_run_of_the_prompts_task_is_found(task: str) -> None:
     said = task.split()
