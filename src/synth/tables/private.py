@@ -5,9 +5,9 @@ One expression tells polars which texts can hold such data at all; only those ar
 
 import json
 import re
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Literal, Protocol
 
 import polars as pl
@@ -43,9 +43,13 @@ class Find(Protocol):
     """Finds the private data of some kinds, in order, without overlaps."""
 
     def __call__(
-        self, text: str, kinds: Collection[str], engine: Literal["patterns", "presidio"]
+        self,
+        text: str,
+        kinds: Collection[str],
+        engine: Literal["patterns", "presidio"],
+        possible: Collection[str],
     ) -> Sequence[Span]:
-        """Spans in the text."""
+        """Spans in the text, which bears the signs of the `possible` kinds alone."""
         ...
 
 
@@ -55,6 +59,7 @@ def private(
     find: Find,
     signs: Mapping[str, str],
     columns: Sequence[str] = SIDES,
+    suspects: pl.Series | None = None,
 ) -> pl.DataFrame:
     """Masks private data, as `<EMAIL_1>`: in one row the same value has the same number everywhere.
 
@@ -64,6 +69,7 @@ def private(
         find: Finds it in one text.
         signs: Kind -> an expression that each text matches in which some is found by patterns.
         columns: Those that are searched.
+        suspects: What `suspect` says of each row with such settings, where that is known.
 
     Returns:
         Row for row the columns; `masked`, a JSON object of how often each kind was masked, null
@@ -72,33 +78,54 @@ def private(
     Raises:
         RecipeError: Presidio is asked for and not installed.
     """
-    kinds = [kind for kind in signs if getattr(settings, kind) != "keep"]
-    rows = frame.select(columns).with_row_index("row")
-    rows = rows.with_columns(masked=pl.lit(None, pl.String), private=pl.lit(None, pl.String))
-    if not kinds or rows.is_empty():
-        return rows.drop("row")
+    if suspects is None:
+        suspects = suspect(frame, settings, signs, columns)
+    nothing = pl.lit(None, pl.String)
+    rows = frame.select(*columns, masked=nothing, private=nothing)
+    searched = frame.select(columns).filter(suspects)
+    if searched.is_empty():
+        return rows
+    kinds = _kinds(settings, signs)
     found = [
-        (row, *_one(texts, kinds, settings, find))
-        for row, *texts in rows.filter(_suspect(kinds, settings, signs, columns))
-        .select("row", *columns)
-        .iter_rows()
+        _one(sides, possible, kinds, settings, find)
+        for sides, possible in zip(searched.iter_rows(), _possible(searched, signs), strict=True)
     ]
-    if not found:
-        return rows.drop("row")
-    schema = {"row": pl.get_index_type(), **dict.fromkeys(rows.columns[1:], pl.String)}
-    return rows.update(pl.DataFrame(found, schema=schema, orient="row"), on="row").drop("row")
-
-
-def _suspect(
-    kinds: list[str], settings: Private, signs: Mapping[str, str], columns: Sequence[str]
-) -> pl.Expr:
-    """Whether a row can hold data of these kinds."""
-    sign = "|".join(signs[kind] for kind in kinds)
-    if settings.engine == "presidio":  # which has patterns of its own
-        sign = r"\d|@|:"
-    return pl.any_horizontal(
-        pl.col(column).str.contains(sign).fill_null(value=False) for column in columns
+    places = suspects.arg_true()
+    return rows.with_columns(
+        column.scatter(places, pl.Series(values, dtype=pl.String))
+        for column, values in zip(rows, zip(*found, strict=True), strict=True)
     )
+
+
+def suspect(
+    frame: pl.DataFrame,
+    settings: Private,
+    signs: Mapping[str, str],
+    columns: Sequence[str] = SIDES,
+) -> pl.Series:
+    """Whether each row can hold private data that is not kept; the arguments are `private`'s."""
+    sign = "|".join(signs[kind] for kind in _kinds(settings, signs))
+    if sign and settings.engine == "presidio":  # which has patterns of its own
+        sign = r"\d|@|:"
+    bears = [pl.col(column).str.contains(sign).fill_null(value=False) for column in columns if sign]
+    nowhere = pl.repeat(value=False, n=pl.len())
+    return frame.select(pl.any_horizontal(nowhere, *bears)).to_series()
+
+
+def _kinds(settings: Private, signs: Mapping[str, str]) -> list[str]:
+    return [kind for kind in signs if getattr(settings, kind) != "keep"]
+
+
+def _possible(rows: pl.DataFrame, signs: Mapping[str, str]) -> Iterator[list[list[str]]]:
+    """Row by row the kinds whose signs each side bears, those that are kept as well."""
+    bears = rows.select(
+        pl.col(column).str.contains(sign).alias(f"{column} {kind}")
+        for column in rows.columns
+        for kind, sign in signs.items()
+    )
+    count = len(signs)
+    for row in bears.iter_rows():
+        yield [list(compress(signs, row[i : i + count])) for i in range(0, len(row), count)]
 
 
 @dataclass(slots=True)
@@ -106,39 +133,54 @@ class _Row:
     """The numbers that the values of one row have been given."""
 
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
-    last: Counter[str] = field(default_factory=Counter)
-    masked: Counter[str] = field(default_factory=Counter)
+    last: dict[str, int] = field(default_factory=dict)
+    masked: dict[str, int] = field(default_factory=dict)
 
     def placeholder(self, kind: str, value: str) -> str:
         same = _LETTERS.sub("", value) if kind in _SPACED else value
         key = (kind, same if kind == "key" else same.lower())
         if key not in self.numbers:
-            self.last[kind] += 1
+            self.last[kind] = self.last.get(kind, 0) + 1
             self.numbers[key] = self.last[kind]
-        self.masked[kind] += 1
+        self.masked[kind] = self.masked.get(kind, 0) + 1
         return f"<{kind.upper()}_{self.numbers[key]}>"
 
 
 def _one(
-    sides: Sequence[str | None], kinds: list[str], settings: Private, find: Find
+    sides: Sequence[str | None],
+    possible: Sequence[Collection[str]],
+    kinds: list[str],
+    settings: Private,
+    find: Find,
 ) -> tuple[str | None, ...]:
     """What `private` says of one row."""
-    found = [find(side or "", kinds, settings.engine) for side in sides]
+    found = [
+        find(side, kinds, settings.engine, bears)
+        if side and (bears or settings.engine == "presidio")
+        else ()
+        for side, bears in zip(sides, possible, strict=True)
+    ]
     there = {one.kind for ones in found for one in ones}
     row = _Row()
-    for kind in there:  # a text may hold placeholders of somebody else's
-        placeholder = rf"<{kind.upper()}_(\d{{1,9}})>"
-        taken = re.findall(placeholder, " ".join(side or "" for side in sides), re.A)
-        row.last[kind] = max(map(int, taken), default=0)
+    for kind in there:
+        row.last[kind] = max((_last(side, kind) for side in sides if side), default=0)
     masked = [_mask(side, ones, row, settings) for side, ones in zip(sides, found, strict=True)]
     drop = [kind for kind in kinds if kind in there and getattr(settings, kind) == "drop"]
     counts = json.dumps(dict(sorted(row.masked.items()))) if row.masked else None
     return *masked, counts, drop[0] if drop else None
 
 
+def _last(side: str, kind: str) -> int:
+    """The highest number of a placeholder in a text, which may hold somebody else's; or 0."""
+    opening = f"<{kind.upper()}_"
+    if opening not in side:
+        return 0
+    return max(map(int, re.findall(rf"{opening}(\d{{1,9}})>", side, re.A)), default=0)
+
+
 def _mask(side: str | None, found: Sequence[Span], row: _Row, settings: Private) -> str | None:
-    if side is None:
-        return None
+    if side is None or not found:
+        return side
     parts, done = [], 0
     for one in found:
         if getattr(settings, one.kind) == "mask":

@@ -41,14 +41,13 @@ _BLOCK = re.compile(
 _NAMES = """
 passw passphrase pwd secret key token credential kennwort contrase passe senha
 """.split()
-_ASSIGNED = re.compile(
+_ASSIGNED = (
     r"(?:passw(?:or)?d|passphrase|passwd|pwd|secret(?:[_ -]?(?:access[_ -]?)?key)?"
     r"|api[_ -]?key|apikey|access[_ -]?key|account[_ -]?key|private[_ -]?key|encryption[_ -]?key"
     r"|signing[_ -]?key|(?:access|auth|refresh|bearer|api|session|bot)[_ -]?token|token"
     r"|credentials?|passwort|kennwort|contrase[ñÑn]a|mot de passe|senha)"
     r"[\"'`\]]{0,2}(?:\s{0,3}[:=][:=]?>?\s{0,3}| is:?\s{1,3})"
-    r"(?P<quote>[brf]?[\"'`])?(?P<value>[^\s\"'`,;<>(){}]{8,200})(?P<after>[(\[{<]?)",
-    re.I | re.A,
+    r"(?P<quote>[brf]?[\"'`])?(?P<value>[^\s\"'`,;<>(){}]{8,200})(?P<after>[(\[{<]?)"
 )
 _BEARER = re.compile(r"\bBearer\s+(?P<value>[\w.~+/=-]{20,})", re.I | re.A)
 _USERINFO = re.compile(r"://[^\s/:@\"'<>]{1,64}:(?P<value>[^\s/@\"'<>]{6,128})@[\w.-]", re.A)
@@ -82,10 +81,18 @@ def _assigned(text: str) -> Iterator[tuple[int, int]]:
     low = text.lower()
     if not any(word in low for word in _NAMES):  # a tenth of what the search takes
         return
-    for match in _ASSIGNED.finditer(text):
-        value = match["value"] if match["quote"] else match["value"].rstrip(".:!?]")
+    for match in _assignments(text, low):
+        start, end = match.span("value")
+        value = text[start:end] if match["quote"] else text[start:end].rstrip(".:!?]")
         if not match["after"] and _by_chance(value):
-            yield match.start("value"), match.start("value") + len(value)
+            yield start, start + len(value)
+
+
+def _assignments(text: str, low: str) -> Iterator[re.Match[str]]:
+    """Matches of `_ASSIGNED`, in the text or in its lower case, where it takes a tenth."""
+    if text.isascii():
+        return re.finditer(_ASSIGNED, low, re.A)
+    return re.finditer(_ASSIGNED, text, re.I | re.A)
 
 
 def _mixed(token: str) -> bool:

@@ -7,10 +7,16 @@ here, and what cannot be told from an order number must be said to be a telephon
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat
+from phonenumbers import (
+    NumberFormat,
+    NumberParseException,
+    PhoneMetadata,
+    PhoneNumber,
+    PhoneNumberFormat,
+)
 
 # Regions whose national numbers are looked for, those with most speakers of what is published.
 _REGIONS = """
@@ -21,11 +27,14 @@ GAP = " \u00a0\u202f\u2009\u2010-\u2013./()-"
 """What may stand between the digits of a number, for a class of characters."""
 
 _CANDIDATE = re.compile(
-    rf"(?<![^\W_])(?<![^\W_][-./:,+_=@])(?<![$€£¥#%=@_])(?:\(?[+\uff0b]|\()?[0-9](?:[{GAP}]{{0,3}}[0-9]){{6,15}}"
+    # The first character goes before what it must not follow, so that it is skipped to.
+    r"[(+\uff0b0-9](?<![^\W_].)(?<![^\W_][-./:,+_=@].)(?<![$€£¥#%=@_].)"
+    r"(?:(?<=\()[+\uff0b]?[0-9]|(?<=[+\uff0b])[0-9]|(?<=[0-9]))"
+    rf"(?:[{GAP}]{{0,3}}[0-9]){{6,15}}"
     r"(?![^\W_]|[-./:,]?\d|[%°€£@_]|\s?(?:%|€|EUR\b|USD\b|°|km\b|kg\b|years\b))"
 )
 _GROUPS = re.compile(r"[0-9]+")
-_SAYS = re.compile(
+_SAYS = (
     r"\b(?:tele(?:phone|fon[eo]?)|phone|(?:smart)?fax|mobile|mobil|cell(?:phone|ular)?|tel|t[eé]l"
     r"|t[eé]l[eé]phone|tel[eé]fono|telefoon|telefon[iu]?|telefone|handy|hotline|whatsapp|celular"
     r"|m[oó]vil|portable|helpline|landline|rufnummer|pager|sms|电话|電話|手机|전화|тел(?:ефон)?"
@@ -33,15 +42,13 @@ _SAYS = re.compile(
     r"(?:\W{0,2}(?:numbers?|no|nr|num[eé]ro|n[uú]mero|nummer|line|is|was|us|at|on|me|her|him|it"
     r"|ext|office|home|work|direct|hours?)\b){0,3}\W{0,4}$"
     r"|\b(?:call|dial|ring|text|phone|reach|contact)(?: (?:me|us|him|her|them|back|now|the|number"
-    r"|office|[A-Z]\w+|anytime|on|at|toll|free|today|directly|help)){0,4}[\s:]{1,3}$",
-    re.I,
+    r"|office|[a-z]\w+|anytime|on|at|toll|free|today|directly|help)){0,4}[\s:]{1,3}$"
 )
-_DENIES = re.compile(
+_DENIES = (
     r"\b(?:isbn(?:-1[03])?|issn|doi|orders?|invoice|ticket|tracking|serial|sku|part|model|case|ref"
     r"(?:erence)?|account|acct|ssn|id|patent|version|commit|page|pages|pp|article|item|batch|lot"
     r"|customer|policy|claim|bug|issue|section|vat|iban|ean|upc|asin|imei|timestamp|seed|port)"
-    r"(?:\W{0,2}(?:numbers?|no|nr|is|was|code|id|of))?\W{0,3}$",
-    re.I,
+    r"(?:\W{0,2}(?:numbers?|no|nr|is|was|code|id|of))?\W{0,3}$"
 )
 _DATE = re.compile(
     r"(?:1[5-9]|20)\d\d[-./ ](?:0?[1-9]|1[0-2])[-./ ][0-3]?\d(?!\d).*"
@@ -61,17 +68,27 @@ def phones(text: str) -> Iterator[tuple[int, int]]:
     for match in _CANDIDATE.finditer(text):
         start = match.start()
         before = text[max(0, start - _BEFORE) : start]
-        if _DENIES.search(before):
+        if _ends_with(_DENIES, before):
             continue
         if text[start] == "(" and ")" not in match[0]:  # a parenthesis around it
             start += 1
-        ends = list(_ends(text, start, match.end()))
-        said = _SAYS.search(before) is not None
         # One that any reader knows for a telephone goes before one that is only said to be.
-        surest = [end for end in ends if _is_phone(text[start:end], False)]
-        surest += [end for end in ends if said and _is_phone(text[start:end], True)]
-        if surest:
-            yield start, surest[0]
+        end = _first_phone(text, start, match.end(), said=False)
+        if end is None and _ends_with(_SAYS, before):
+            end = _first_phone(text, start, match.end(), said=True)
+        if end is not None:
+            yield start, end
+
+
+def _ends_with(words: str, text: str) -> bool:
+    """Whether the text ends with such words, in whatever case."""
+    if text.isascii():  # a third of the time
+        return re.search(words, text.lower()) is not None
+    return re.search(words, text, re.I) is not None
+
+
+def _first_phone(text: str, start: int, end: int, *, said: bool) -> int | None:
+    return next((at for at in _ends(text, start, end) if _is_phone(text[start:at], said)), None)
 
 
 def _ends(text: str, start: int, end: int) -> Iterator[int]:
@@ -101,11 +118,39 @@ def _is_phone(number: str, said: bool) -> bool:
 
 
 def _international(number: str) -> bool:
+    """Whether a number exists in form, of "+" and digits."""
+    code = next((n for n in (2, 3, 4) if number[1:n] in _codes()), 0)
+    if not code:
+        return False
+    trunk = _trunk(number[1:code])
+    if not (trunk and trunk.match(number[code:])):  # parsing would change nothing, for 50 µs
+        return _possible(number[1:code], len(number) - code)
     try:
         parsed = phonenumbers.parse(number)
     except NumberParseException:
         return False
     return phonenumbers.is_possible_number(parsed)
+
+
+@cache
+def _codes() -> frozenset[str]:
+    return frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+
+
+@cache
+def _trunk(code: str) -> re.Pattern[str] | None:
+    """What goes before the numbers of a country at home, though not after its code."""
+    region = phonenumbers.region_code_for_country_code(int(code))
+    metadata = PhoneMetadata.metadata_for_region_or_calling_code(int(code), region)
+    prefix = metadata and metadata.national_prefix_for_parsing
+    return re.compile(prefix) if prefix else None
+
+
+@cache
+def _possible(code: str, digits: int) -> bool:
+    """Whether a country has numbers of so many digits."""
+    any_number = PhoneNumber(country_code=int(code), national_number=10 ** (digits - 1))
+    return phonenumbers.is_possible_number(any_number)
 
 
 def _national(number: str, groups: list[str]) -> bool:
@@ -115,7 +160,28 @@ def _national(number: str, groups: list[str]) -> bool:
         return False
     if number[0] not in "(0" and (digits < 10 or all(len(group) == 3 for group in groups[1:])):
         return False
-    return any(_written_so(number, groups, region) for region in _REGIONS)
+    written = " ".join(groups)
+    return any(
+        _forms(region).fullmatch(written) and _written_so(number, groups, region)
+        for region in _REGIONS
+    )
+
+
+@cache
+def _forms(region: str) -> re.Pattern[str]:
+    """What groups of digits, a space between them, a number of a region can have when written."""
+    metadata = PhoneMetadata.metadata_for_region(region)
+    forms = metadata.number_format if metadata else ()
+    return re.compile("|".join(map(_groups_of, forms)), re.A)
+
+
+def _groups_of(form: NumberFormat) -> str:
+    r"""The groups of its numbers: `0\d{2} \d{4}` of `(\d{2})(\d{4})`, `\1-\2` and `0\1`."""
+    first = form.national_prefix_formatting_rule or r"\1"
+    written = re.sub(r"(\\\d)", first, form.format or "", count=1)
+    spaced = re.sub(r"[^\\0-9]+", " ", written).strip()
+    groups: list[str] = re.findall(r"\(([^()]*)\)", form.pattern or "")
+    return re.sub(r"\\(\d)", lambda number: groups[int(number[1]) - 1], spaced)
 
 
 def _written_so(number: str, groups: list[str], region: str) -> bool:
