@@ -21,8 +21,9 @@ class Verdicts:
     """The fate of every candidate.
 
     `claims` has the columns of `CLAIM`, by position, one row for each candidate that goes; `rows`
-    has `segment` (a hash) and `rank` (place by score, 0 the best) of every candidate; `spared` are
-    the candidates that share no more than stock wording with a benchmark.
+    has `segment` (a hash), `rank` (place by score, 0 the best) and `suspect` (whether it may hold
+    private data) of every candidate; `spared` are the candidates that share no more than stock
+    wording with a benchmark.
     """
 
     claims: pl.DataFrame
@@ -90,7 +91,7 @@ def curate(candidates: Candidates, settings: Curate, tools: Tools) -> Verdicts:
     settling.outrank(settings.rank)
     settling.repeated(settings.duplicates)
     settling.select(settings.select)
-    return Verdicts(settling.claimed(), rows.select("segment", "rank"), spared)
+    return Verdicts(settling.claimed(), rows.select("segment", "rank", "suspect"), spared)
 
 
 def _rank() -> pl.Expr:

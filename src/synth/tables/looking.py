@@ -11,15 +11,20 @@ from synth.tables.claims import claims
 from synth.tables.contamination import Index
 from synth.tables.judging import judge, unfit
 from synth.tables.measures import SLICE, measured
-from synth.tables.private import SIDES, Find, private
+from synth.tables.private import SIDES, Find, private, suspect
 from synth.tables.rules import rules
 from synth.tables.semantic import Embed
 from synth.tables.sketches import Sketch
 from synth.tables.words import Words, words
 
-FACTS = {"segment": pl.UInt64, "length": pl.UInt32, "score": pl.Float64}
-"""What is remembered of a row: a hash of its segment's id, characters of its text, and its score,
-lower ones being better."""
+FACTS = {
+    "segment": pl.UInt64,
+    "length": pl.UInt32,
+    "score": pl.Float64,
+    "suspect": pl.Boolean,
+}
+"""What is remembered of a row: a hash of its segment's id, characters of its text, its score, lower
+ones being better, and whether it may hold private data."""
 _LOWER_IS_BETTER = {"first": "sample", "r_ifd": "r_ifd", "ifd": "ifd"}
 
 
@@ -73,7 +78,8 @@ class Look:
 
     def __call__(self, block: pl.DataFrame) -> Seen:
         """What is seen of the block."""
-        rows = block.with_row_index("position")
+        suspects = suspect(block, self._settings.private, self._tools.signs)
+        rows = block.with_row_index("position").with_columns(suspect=suspects)
         found, spared = [unfit(rows)], 0
         sketches = self.sketches(block.height)
         rows = _without(rows, found[0])
@@ -87,7 +93,8 @@ class Look:
             spared += stock
             for side, sketch in sketches.items():
                 sketch.put(part["position"].to_numpy(), said[side], compiled=self._compiled)
-        return Seen(self._facts(block), pl.concat(found), spared, sketches)
+        facts = self._facts(block).with_columns(suspect=suspects)
+        return Seen(facts, pl.concat(found), spared, sketches)
 
     def sketches(self, count: int) -> dict[Side, Sketch]:
         """Of each side that is compared empty sketches of so many rows."""
@@ -153,6 +160,7 @@ class Look:
             if action == "mask"
         }
         dropping = self._settings.private.model_copy(update=only)
+        rows = rows.filter("suspect")
         found = private(rows, dropping, self._tools.find, self._tools.signs)
         gone = pl.DataFrame({"position": rows["position"], "kind": found["private"]}).drop_nulls()
         return claims(gone["position"], "private", value=gone["kind"])

@@ -13,7 +13,7 @@ from synth.tables.ahead import ahead
 from synth.tables.candidate import CANDIDATE, Candidates
 from synth.tables.curation import Verdicts
 from synth.tables.looking import Tools
-from synth.tables.private import SIDES, private
+from synth.tables.private import SIDES, private, suspect
 
 CURATED = CANDIDATE | {"masked": pl.String}
 """Columns of a kept candidate; `masked` is a JSON object of how often each kind of private data was
@@ -29,7 +29,7 @@ REJECTED = CURATED | {
 """Columns of a rejected candidate: why, what was measured, the segment id of the row that stayed,
 what was found (JSON) where a reason needs showing, and its place by score among all."""
 
-_SEARCHED = (*SIDES, "value", "evidence")  # all that shows something of a text
+_TOLD = ("value", "evidence")  # show something of a text too
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,18 @@ def sorted_out(
     def sort(part: tuple[int, pl.DataFrame]) -> Sorted:
         start, block = part
         first, last = np.searchsorted(places, [start, start + block.height])
-        positions = pl.int_range(start, start + block.height, dtype=pl.UInt32, eager=True)
+        end = start + block.height
         rows = block.with_columns(
-            positions.alias("position"), verdicts.rows["rank"][start : start + block.height]
+            pl.int_range(start, end, dtype=pl.UInt32).alias("position"),
+            *verdicts.rows.select("rank", "suspect")[start:end],
         ).join(
             claims[int(first) : int(last)].drop("other"),
             on="position",
             how="left",
             maintain_order="left",
         )
-        masked = private(rows, masks, tools.find, tools.signs, _SEARCHED)
+        suspects = rows["suspect"] | suspect(rows, masks, tools.signs, _TOLD)
+        masked = private(rows, masks, tools.find, tools.signs, (*SIDES, *_TOLD), suspects)
         rows = rows.with_columns(masked.drop("private"))
         goes = pl.col("reason").is_not_null()
         return Sorted(rows.filter(~goes).select(*CURATED), rows.filter(goes).select(*REJECTED))
