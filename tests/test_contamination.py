@@ -92,7 +92,11 @@ def test_words_at_hand_give_the_same(compiled: bool) -> None:
     frame = pl.DataFrame({"benchmark": "b", "number": range(len(asked)), "question": asked})
     index = Index.build(frame, Contamination(benchmarks=[]), compiled=compiled)
     one = index.hits(texts, compiled=compiled)
-    other = index.hits(texts, compiled=compiled, found=words(texts, compiled=compiled))
+    parts = [
+        index.shared(words(texts[first : first + 2], compiled=compiled), first, compiled=compiled)
+        for first in range(0, len(texts), 2)
+    ]
+    other = index.told(parts, texts)
     assert (rows(one), one.spared.tolist()) == ([3, 5], [1])
     assert one.found.equals(other.found)
     assert one.spared.tolist() == other.spared.tolist()

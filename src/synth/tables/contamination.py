@@ -6,6 +6,7 @@ that counts where it stands in the text as a whole and has eight words at least;
 say little that is theirs alone, and are not looked for.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -101,49 +102,58 @@ class Index:
         ends, coverage = asked.ends, settings.coverage
         return cls(questions, ends, sieve, table(long), opening, tuple(short), coverage)
 
-    def hits(self, texts: pl.Series, *, compiled: bool, found: Words | None = None) -> Hits:
+    def hits(self, texts: pl.Series, *, compiled: bool) -> Hits:
         """Which texts hold a question.
 
         Args:
             texts: Strings; a null holds nothing.
             compiled: As in `build`.
-            found: The words of the texts, if they are there already.
         """
-        if found is not None:
-            shared = self._shared(found, compiled=compiled)
-        else:
-            shared = pl.DataFrame(schema=_SHARED)
-            for first in range(0, len(texts), _BLOCK):
-                some = words(texts[first : first + _BLOCK], compiled=compiled)
-                block = self._shared(some, compiled=compiled)
-                shared = shared.vstack(block.with_columns(pl.col("row") + first))
-        counting = shared.filter(pl.col("question") >= 0)
-        spared = shared.join(counting, on="row", how="anti")["row"].unique().sort()
-        return Hits(self._evidence(counting, texts), spared.to_numpy())
+        parts = []
+        for first in range(0, len(texts), _BLOCK):
+            found = words(texts[first : first + _BLOCK], compiled=compiled)
+            parts.append(self.shared(found, first, compiled=compiled))
+        return self.told(parts, texts)
 
-    def _shared(self, found: Words, *, compiled: bool) -> pl.DataFrame:
-        """The runs that texts and questions share, in no order; `question` is -1 for stock wording.
+    def shared(self, found: Words, first: int, *, compiled: bool) -> pl.DataFrame:
+        """The runs that texts and questions share, for `told`.
 
-        `at` is where a run begins among the words of its text, `start` where among the question's.
+        Args:
+            found: Words of some texts.
+            first: Which of all texts the first of them is.
+            compiled: As in `build`.
+
+        Returns:
+            In no order: `row`, the text; `question`, -1 for stock wording; `at` is where the run
+            begins among the words of its text, `start` where among the question's; `length`.
         """
         shared = pl.DataFrame(schema=_SHARED)
         for sieve, tables in ((self.sieve, (self.long,)), (self.opening, self.short)):
             if not tables:
                 continue
             begins = sieve.begins(found, compiled=compiled)
-            for table in tables:
+            for table in tables if begins.size else ():
                 runs = table.look(Keys.of(found, table.length, begins))
-                shared = shared.vstack(self._told(found, table.length, *runs))
+                shared = shared.vstack(self._runs(found, first, table.length, *runs))
         return shared
 
-    def _told(self, found: Words, length: int, at: Places, places: Places) -> pl.DataFrame:
+    def told(self, shared: Sequence[pl.DataFrame], texts: pl.Series) -> Hits:
+        """What the runs that they share say of all texts."""
+        runs = pl.concat([pl.DataFrame(schema=_SHARED), *shared])
+        counting = runs.filter(pl.col("question") >= 0)
+        spared = runs.join(counting, on="row", how="anti")["row"].unique().sort()
+        return Hits(self._evidence(counting, texts), spared.to_numpy())
+
+    def _runs(
+        self, found: Words, first: int, length: int, at: Places, places: Places
+    ) -> pl.DataFrame:
         """Runs that begin at these places among the texts' and the questions' words."""
         row = np.searchsorted(found.ends, at, side="right")
         question = np.where(places == STOCK, -1, np.searchsorted(self.ends, places, side="right"))
         starts = np.concatenate([[0], self.ends])  # of -1 anything
         return pl.DataFrame(
             {
-                "row": row,
+                "row": row + first,
                 "at": at - found.starts[row],
                 "question": question,
                 "start": places - starts[question],

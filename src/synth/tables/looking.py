@@ -10,12 +10,12 @@ from synth.settings.curation import Side
 from synth.tables.claims import claims
 from synth.tables.contamination import Index
 from synth.tables.judging import judge, unfit
-from synth.tables.measures import SLICE, measured
+from synth.tables.measures import MEASURED, SLICE, measured
 from synth.tables.private import SIDES, Find, private, suspect
 from synth.tables.rules import rules
 from synth.tables.semantic import Embed
 from synth.tables.sketches import Sketch
-from synth.tables.words import Words, words
+from synth.tables.words import words
 
 FACTS = {
     "segment": pl.UInt64,
@@ -83,16 +83,27 @@ class Look:
         found, spared = [unfit(rows)], 0
         sketches = self.sketches(block.height)
         rows = _without(rows, found[0])
-        for part in rows.iter_slices(SLICE) if rows.height else ():
+        measures = [pl.DataFrame(schema=MEASURED)]
+        shared: dict[Side, list[pl.DataFrame]] = {side: [] for side in SIDES}
+        for start in range(0, rows.height, SLICE):
+            part = rows[start : start + SLICE]
             said = {
                 side: words(side_of(part, side), compiled=self._compiled)
                 for side in {*SIDES, *sketches}
             }
-            seen, stock = self._claims(part, said)
-            found += seen
-            spared += stock
+            asked, text = said["instruction"], said["text"]
+            measures.append(measured(part, asked, text, self._settings, compiled=self._compiled))
+            if self._index is not None:
+                for side, runs in shared.items():
+                    runs.append(self._index.shared(said[side], start, compiled=self._compiled))
             for side, sketch in sketches.items():
                 sketch.put(part["position"].to_numpy(), said[side], compiled=self._compiled)
+        found.append(judge(rows.hstack(pl.concat(measures)), self._rules))
+        if self._index is not None:
+            contaminated, spared = self._contaminated(rows, shared, found[1], self._index)
+            found.append(contaminated)
+        if "drop" in self._settings.private.actions.values():
+            found.append(self._private(_without(rows, *found)))
         facts = self._facts(block).with_columns(suspect=suspects)
         return Seen(facts, pl.concat(found), spared, sketches)
 
@@ -114,28 +125,17 @@ class Look:
             score=score.cast(pl.Float64),
         )
 
-    def _claims(
-        self, rows: pl.DataFrame, said: Mapping[Side, Words]
-    ) -> tuple[list[pl.DataFrame], int]:
-        """Claims on the rows of a slice, and how many of them hold stock wording only."""
-        measures = measured(
-            rows, said["instruction"], said["text"], self._settings, compiled=self._compiled
-        )
-        found, spared = [judge(measures, self._rules)], 0
-        if self._index is not None:
-            contaminated, spared = self._contaminated(rows, said, found[0], self._index)
-            found.append(contaminated)
-        if "drop" in self._settings.private.actions.values():
-            found.append(self._private(_without(rows, *found)))
-        return found, spared
-
     def _contaminated(
-        self, rows: pl.DataFrame, said: Mapping[Side, Words], gone: pl.DataFrame, index: Index
+        self,
+        rows: pl.DataFrame,
+        shared: Mapping[Side, list[pl.DataFrame]],
+        gone: pl.DataFrame,
+        index: Index,
     ) -> tuple[pl.DataFrame, int]:
         """Claims on the rows that hold a question, and how many hold stock wording only."""
         parts, stock = [], [pl.Series(dtype=pl.Int64)]
         for side in SIDES:
-            hits = index.hits(rows[side], compiled=self._compiled, found=said[side])
+            hits = index.told(shared[side], rows[side])
             parts.append(hits.found.with_columns(side=pl.lit(side)))
             stock.append(pl.Series(hits.spared, dtype=pl.Int64))
         spared = pl.concat(stock).unique()

@@ -36,6 +36,8 @@ MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
 }
 """Name -> type and meaning. Measures of a null instruction are null, or 0 where they count."""
 
+MEASURED = {name: kind for name, (kind, _) in MEASURES.items()}
+
 SLICE = 2048
 """Rows that are looked at together, so that no array is large."""
 
@@ -48,19 +50,17 @@ def measure(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.Data
         settings: The n-grams' limits, and whether languages matter.
         compiled: Whether to compile loops (see kernels.py); the result is the same.
     """
-    parts = [
-        frame.clear().with_columns(pl.lit(None, kind).alias(n) for n, (kind, _) in MEASURES.items())
-    ]
+    parts = [pl.DataFrame(schema=MEASURED)]
     for part in frame.iter_slices(SLICE) if frame.height else ():
         asked, said = (words(part[side], compiled=compiled) for side in ("instruction", "text"))
         parts.append(measured(part, asked, said, settings, compiled=compiled))
-    return pl.concat(parts)
+    return frame.hstack(pl.concat(parts))
 
 
 def measured(
     frame: pl.DataFrame, asked: Words, said: Words, settings: Curate, *, compiled: bool
 ) -> pl.DataFrame:
-    """As `measure`, for rows whose words are there already; best for `SLICE` rows at a time.
+    """The columns of `MEASURES` of rows whose words are there; best for `SLICE` rows at a time.
 
     Args:
         frame: Candidates.
@@ -69,14 +69,13 @@ def measured(
         settings: The n-grams' limits, and whether languages matter.
         compiled: Whether to compile loops (see kernels.py); the result is the same.
     """
-    schema = {name: kind for name, (kind, _) in MEASURES.items()}
     found = {
         **_sizes(frame),
         **_of_words(frame, asked, said, settings, compiled=compiled),
         **_of_pages(frame["text"]),
         **_languages(frame, settings),
     }
-    return frame.hstack(pl.DataFrame(found, schema=schema))
+    return pl.DataFrame(found, schema=MEASURED)
 
 
 def stated_licence() -> pl.Expr:
