@@ -24,7 +24,7 @@ from synth.store.files import writing_parquet
 from synth.store.run import Run
 from synth.tables.candidate import CANDIDATE
 from synth.tables.published import Portrait, documents_for_test, evenly_by_score
-from synth.tables.sorting import REJECTED
+from synth.tables.sorting import CURATED, REJECTED
 
 ALL = "export.configs=[messages,alpaca,prompt_completion,provenance,rejected]"
 WILD = ["plain", "quotes \" ' `", "line\nbreak\ttab", "漢字 🙂 \u202e", "\x00 nul", "", "|"]
@@ -59,18 +59,23 @@ def candidates(count: int, extra: dict[str, Any] | None = None) -> list[dict[str
 
 def fill(run: Run, kept: int, *, masked: bool = False) -> Run:
     """Gives the run curated rows, two rejected ones and a ledger."""
-    column = {"masked": pl.String} if masked else {}
-    value = {"masked": '{"email": 1}'} if masked else {}
+    value = {"masked": '{"email": 1}' if masked else None}
     reject = {"reason": "unlikely", "value": "-9", "rank": 3, **value}
     for path, schema, rows in (
-        (run.curated, CANDIDATE, candidates(kept, value)),
+        (run.curated, CURATED, candidates(kept, value)),
         (run.rejected, REJECTED, candidates(2, reject)),
     ):
-        whole = pl.Schema({**schema, **column})
-        with writing_parquet(path, whole) as file:
-            file.add(pl.DataFrame(rows, schema=whole))
+        with writing_parquet(path, pl.Schema(schema)) as file:
+            file.add(pl.DataFrame(rows, schema=schema))
     buckets = {"kept": kept, "unlikely": 2}
-    ledger = {"documents": kept // 3, "bad_lines": 0, "segments": kept + 2, "buckets": buckets}
+    ledger = {
+        "documents": kept // 3,
+        "bad_lines": 0,
+        "segments": kept + 2,
+        "buckets": buckets,
+        "contamination": {"questions": 0, "spared": 0, "missing": {}},
+        "masked": {"curated": {}, "rejected": {}},
+    }
     run.commit("curate", f"of {kept}", ledger, started=0.0)
     return run
 
@@ -188,8 +193,7 @@ def test_what_was_masked_is_carried(tmp_path: Path, masked: bool) -> None:
     export(run, recipe(ALL), tmp_path / "out")
     for config, split in (("provenance", "train"), ("rejected", "rejected")):
         row = read(tmp_path / "out", config, split)[0]
-        assert row.get("masked") == ('{"email": 1}' if masked else None)
-        assert ("masked" in row) == masked
+        assert row["masked"] == ('{"email": 1}' if masked else None)
 
 
 @pytest.fixture

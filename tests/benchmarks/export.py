@@ -35,13 +35,12 @@ def make(folder: Path, rows: int) -> None:
     from synth.recipe import load_recipe
     from synth.store.files import writing_parquet
     from synth.store.run import Run
-    from synth.tables.candidate import CANDIDATE
-    from synth.tables.sorting import REJECTED
+    from synth.tables.sorting import CURATED, REJECTED
 
     run, draw = Run(folder / "run"), np.random.default_rng(SEED)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     words = pl.Series(["".join(draw.choice(letters, draw.integers(2, 11))) for _ in range(30_000)])
-    kept, gone = pl.Schema(CANDIDATE), pl.Schema(REJECTED)
+    kept, gone = pl.Schema(CURATED), pl.Schema(REJECTED)
     with writing_parquet(run.curated, kept) as curated:
         for start in range(0, rows, _BLOCK):
             curated.add(_block(words, draw, start, min(_BLOCK, rows - start), kept))
@@ -52,6 +51,8 @@ def make(folder: Path, rows: int) -> None:
         "bad_lines": 0,
         "segments": rows + 1000,
         "buckets": {"kept": rows, "unlikely": 1000},
+        "contamination": {"questions": 0, "spared": 0, "missing": {}},
+        "masked": {"curated": {}, "rejected": {}},
     }
     run.commit("curate", "made up", counts, time.time())
     run.open(load_recipe("nano"))

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,10 @@ _ROW_GROUP = 1 << 15
 
 
 class RowGroups:
-    """Writes frames to a parquet file in row groups of one size, however the frames are cut."""
+    """Writes frames to a parquet file in row groups of one size, however the frames are cut.
+
+    A thread of its own compresses one row group while the next one comes in.
+    """
 
     def __init__(self, path: Path, schema: pl.Schema) -> None:
         import pyarrow.parquet as pq  # here: reading a corpus does not need it
@@ -68,6 +72,8 @@ class RowGroups:
         self._rows = 0
         self._empty = pl.DataFrame(schema=schema)
         self._writer = pq.ParquetWriter(path, self._empty.to_arrow().schema, compression="zstd")
+        self._thread = ThreadPoolExecutor(1)
+        self._under_way: Future[None] | None = None
 
     def add(self, frame: pl.DataFrame) -> None:
         """More rows."""
@@ -82,12 +88,21 @@ class RowGroups:
 
     def close(self) -> None:
         """Writes the rest."""
-        self._write(pl.concat([self._empty, *self._held]))
-        self._writer.close()
+        with self._thread, self._writer:
+            self._write(pl.concat([self._empty, *self._held]))
+            self._wait()
 
     def _write(self, rows: pl.DataFrame) -> None:
+        self._wait()
         if not rows.is_empty():
-            self._writer.write_table(rows.to_arrow(), row_group_size=_ROW_GROUP)
+            self._under_way = self._thread.submit(
+                lambda: self._writer.write_table(rows.to_arrow(), row_group_size=_ROW_GROUP)
+            )
+
+    def _wait(self) -> None:
+        """Until what was given is written; raises what went wrong."""
+        if self._under_way is not None:
+            self._under_way.result()
 
 
 @contextmanager

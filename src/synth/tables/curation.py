@@ -10,7 +10,7 @@ import polars as pl
 
 from synth.settings import Curate
 from synth.tables.ahead import ahead
-from synth.tables.candidate import CANDIDATE, Candidates
+from synth.tables.candidate import Candidates
 from synth.tables.kernels import COMPILE_FROM
 from synth.tables.looking import FACTS, Look, Tools
 from synth.tables.settling import Settling
@@ -77,7 +77,7 @@ def curate(candidates: Candidates, settings: Curate, tools: Tools) -> Verdicts:
     facts = [pl.DataFrame(schema=FACTS)]
     sketches = look.sketches(candidates.count)
     spared = start = 0
-    for seen in ahead(look, candidates.blocks(*CANDIDATE)):
+    for seen in ahead(look, candidates.blocks(*look.columns)):
         facts.append(seen.facts)
         claims.append(seen.claims.with_columns(pl.col("position") + start))
         for side, sketch in seen.sketches.items():

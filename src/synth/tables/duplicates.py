@@ -93,25 +93,21 @@ class Side:
             self._sketch.slots,
             np.concatenate([kept, left]),
             self._near,
-            self._shingles if kept.size else self._read_shingles,
+            self._shingles,
             compiled=self._compiled,
         )
         found, similarity = found[kept.size :], similarity[kept.size :]
         return Repeats(left, found, similarity).where(found >= 0)
 
     def _shingles(self, rows: Rows) -> ShingleSets:
-        """As `_read_shingles`, for rows of which some will be asked for again."""
+        """The shingles of those rows, which are ascending; those read before are not read again."""
         new = np.array([row for row in rows.tolist() if row not in self._known], np.int64)
-        read = self._read_shingles(new)
+        read = _sets(self._texts, self._sketch.prints.size, new, self._compiled)
         parts = np.split(read.hashes, read.ends[:-1]) if new.size else []
         self._known |= dict(zip(new.tolist(), parts, strict=True))
         sets = [np.empty(0, np.uint32), *(self._known[row] for row in rows.tolist())]
         ends = np.cumsum([one.size for one in sets])[1:]
         return ShingleSets(np.concatenate(sets), ends)
-
-    def _read_shingles(self, rows: Rows) -> ShingleSets:
-        """The shingles of those rows, which are ascending."""
-        return _sets(self._texts, self._sketch.prints.size, rows, self._compiled)
 
 
 def settled(checks: Mapping[str, Check], order: Rows) -> Iterator[tuple[str, Repeats]]:

@@ -7,6 +7,7 @@ import polars as pl
 
 from synth.settings import Curate
 from synth.settings.curation import Side
+from synth.tables.candidate import CANDIDATE
 from synth.tables.claims import claims
 from synth.tables.contamination import Index
 from synth.tables.judging import judge, unfit
@@ -25,7 +26,7 @@ FACTS = {
 }
 """What is remembered of a row: a hash of its segment's id, characters of its text, its score, lower
 ones being better, and whether it may hold private data."""
-_LOWER_IS_BETTER = {"first": "sample", "r_ifd": "r_ifd", "ifd": "ifd"}
+_SCORES = {"first": "sample"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,14 @@ class Look:
             else None
         )
 
+    @property
+    def columns(self) -> list[str]:
+        """What a block needs of the columns of `CANDIDATE`."""
+        used = {"segment_id", "skip", "finish", "error", "metadata", *SIDES, self._score()}
+        for rule in self._rules:
+            used.update(rule.value.meta.root_names(), rule.good.meta.root_names())
+        return [name for name in CANDIDATE if name in used]
+
     def __call__(self, block: pl.DataFrame) -> Seen:
         """What is seen of the block."""
         suspects = suspect(block, self._settings.private, self._tools.signs)
@@ -117,13 +126,17 @@ class Look:
         return {side: Sketch.empty(count, slots=slots) for side in sides}
 
     def _facts(self, block: pl.DataFrame) -> pl.DataFrame:
-        name = self._settings.rank
-        score = -pl.col("logprob") if name == "logprob" else pl.col(_LOWER_IS_BETTER[name])
+        score = pl.col(self._score())
+        if self._settings.rank == "logprob":
+            score = -score
         return block.select(
             segment=pl.col("segment_id").str.to_integer(base=16, dtype=pl.UInt64),
             length=pl.col("text").str.len_chars(),
             score=score.cast(pl.Float64),
         )
+
+    def _score(self) -> str:
+        return _SCORES.get(self._settings.rank, self._settings.rank)
 
     def _contaminated(
         self,
