@@ -224,8 +224,8 @@ def part_contamination(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     planted.write(truth, source, SEED)
     planted.write_exam(exam, folder / "exam.parquet")
     ours = best("contamination", source, target, rounds + 1)  # the first compiles
-    sink = best("scan", source, target, rounds)
     stay = kept_of(target, rows)
+    sink = best("scan", source, target, rounds)
     return {
         "contamination_seconds": ours["seconds"],
         "contamination_to_scan_ratio": round(ours["seconds"] / sink["seconds"], 2),

@@ -1,12 +1,15 @@
 """The dataset folder at size: ours against `datasets`' own writer, from the same curated rows.
 
-    python tests/benchmarks/export.py [--rows 1000000] [--rounds 2]
+    python tests/benchmarks/export.py [--rows 1000000] [--rounds 2] [--part folder --part hub]
 
 Makes up a curated parquet with a seed. Ours is `synth export`: splits, card and all, of the
 `messages` config. Theirs reads the same file with `Dataset.from_parquet`, makes the same column of
 messages in arrow batches (the quickest way `datasets` has; `theirs_map` takes the usual Python
 function), and writes it with `Dataset.to_parquet`. Each runs in a process of its own, with an
-empty cache. Rows are compared in the end. Prints one JSON object last.
+empty cache. Rows are compared in the end. The part `hub` sends both to the tests' Hub on loopback,
+the Xet way: ours is `synth export --to-hub`, theirs ends with `Dataset.push_to_hub`; then it counts
+the bytes that a second version of ours sends, one hundredth of whose rows are new: all in one place,
+and all over. Prints one JSON object last.
 """
 
 import argparse
@@ -100,7 +103,8 @@ def ours(folder: Path) -> dict[str, float]:
     return {}
 
 
-def _theirs(folder: Path, build: Callable[[Any], Any], form: str | None) -> dict[str, float]:
+def _theirs(folder: Path, build: Callable[[Any], Any], form: str | None) -> Any:
+    """The dataset with its messages."""
     from datasets import Dataset, disable_progress_bars
 
     disable_progress_bars()
@@ -108,32 +112,52 @@ def _theirs(folder: Path, build: Callable[[Any], Any], form: str | None) -> dict
     columns = [*_COLUMNS, "instruction", "text"]
     rows = Dataset.from_parquet(str(curated), columns=columns, cache_dir=str(folder / "cache"))
     removed = ["instruction", "text"]
-    rows = rows.with_format(form).map(build, batched=True, remove_columns=removed)
+    made = rows.with_format(form).map(build, batched=True, remove_columns=removed)
+    return made.with_format(None)
+
+
+def _written(folder: Path, rows: Any) -> dict[str, float]:
     started = time.monotonic()
-    rows.with_format(None).to_parquet(str(folder / "theirs.parquet"))
+    rows.to_parquet(str(folder / "theirs.parquet"))
     return {"write_seconds": round(time.monotonic() - started, 2)}
+
+
+def _in_batches(batch: Any) -> Any:
+    """Messages of a batch, by arrow."""
+    import pyarrow as pa
+
+    count = batch.num_rows
+    both = pa.concat_arrays(
+        [batch[name].cast(pa.string()).combine_chunks() for name in ("instruction", "text")]
+    )
+    places = np.arange(2 * count).reshape(2, count).T.ravel()
+    roles = pa.array(["user", "assistant"] * count)
+    turns = pa.StructArray.from_arrays([roles, both.take(pa.array(places))], ["role", "content"])
+    offsets = pa.array(np.arange(count + 1, dtype=np.int32) * 2)
+    return batch.append_column("messages", pa.ListArray.from_arrays(offsets, turns)).drop(
+        ["instruction", "text"]
+    )
+
+
+def ours_hub(folder: Path) -> dict[str, float]:
+    """`synth export --to-hub` of the messages."""
+    from synth.stages.publish import Destination, publish_dataset
+    from synth.store.run import Run
+
+    ours(folder)
+    publish_dataset(Run(folder / "run"), folder / "ours", Destination("me/ours"))
+    return {}
+
+
+def theirs_hub(folder: Path) -> dict[str, float]:
+    """`datasets`, its messages made in arrow batches, sent by `push_to_hub`."""
+    _theirs(folder, _in_batches, "arrow").push_to_hub("me/theirs", private=True)
+    return {}
 
 
 def theirs(folder: Path) -> dict[str, float]:
     """`datasets`, its messages made in arrow batches."""
-    import pyarrow as pa
-
-    def build(batch: Any) -> Any:
-        count = batch.num_rows
-        both = pa.concat_arrays(
-            [batch[name].cast(pa.string()).combine_chunks() for name in ("instruction", "text")]
-        )
-        places = np.arange(2 * count).reshape(2, count).T.ravel()
-        roles = pa.array(["user", "assistant"] * count)
-        turns = pa.StructArray.from_arrays(
-            [roles, both.take(pa.array(places))], ["role", "content"]
-        )
-        offsets = pa.array(np.arange(count + 1, dtype=np.int32) * 2)
-        return batch.append_column("messages", pa.ListArray.from_arrays(offsets, turns)).drop(
-            ["instruction", "text"]
-        )
-
-    return _theirs(folder, build, "arrow")
+    return _written(folder, _theirs(folder, _in_batches, "arrow"))
 
 
 def theirs_map(folder: Path) -> dict[str, float]:
@@ -148,25 +172,31 @@ def theirs_map(folder: Path) -> dict[str, float]:
             ]
         }
 
-    return _theirs(folder, build, None)
+    return _written(folder, _theirs(folder, build, None))
 
 
 WAYS: dict[str, Callable[[Path], dict[str, float]]] = {
     "ours": ours,
     "theirs": theirs,
     "theirs_map": theirs_map,
+    "ours_hub": ours_hub,
+    "theirs_hub": theirs_hub,
 }
 
 
-def measured(way: str, folder: Path) -> dict[str, float]:
+def measured(way: str, folder: Path, more: dict[str, str] | None = None) -> dict[str, float]:
     """Wall seconds of a way in a process of its own, from its start to its end, and its memory."""
-    left = folder / ("ours" if way == "ours" else "cache")
-    shutil.rmtree(left, ignore_errors=True)
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    shutil.rmtree(folder / "ours", ignore_errors=True)
     (folder / "run" / "manifest.json").write_text((folder / "manifest.json").read_text())
     cache = {"HF_HOME": str(folder / "cache"), "HF_DATASETS_CACHE": str(folder / "cache")}
     command = [sys.executable, __file__, "--way", way, "--folder", str(folder)]
     run = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, **cache}
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **cache, **(more or {})},
     )
     figures: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
     print(way, figures, flush=True)
@@ -193,11 +223,93 @@ def same_rows(folder: Path) -> bool:
     return digest(mine).equals(digest(other.rename({"segment_id": "id"})))
 
 
+def part_folder(folder: Path, rounds: int) -> dict[str, Any]:
+    """The folder: ours against `Dataset.to_parquet`."""
+    runs: dict[str, list[dict[str, float]]] = {"theirs": [], "theirs_map": [], "ours": []}
+    for _ in range(rounds):  # in turns, so that a busy minute is no one's fault
+        for way, found in runs.items():
+            found.append(measured(way, folder))
+    best = {way: min(found, key=lambda run: run["seconds"]) for way, found in runs.items()}
+    mine = best["ours"]["seconds"]
+    return {
+        "rows_equal": same_rows(folder),
+        "ours_seconds": mine,
+        "ours_cpu_seconds": best["ours"]["cpu_seconds"],
+        "ours_peak_mib": max(run["peak_mib"] for run in runs["ours"]),
+        "datasets_seconds": best["theirs"]["seconds"],
+        "datasets_cpu_seconds": best["theirs"]["cpu_seconds"],
+        "datasets_to_parquet_alone_seconds": best["theirs"]["write_seconds"],
+        "datasets_python_map_seconds": best["theirs_map"]["seconds"],
+        "datasets_to_ours_ratio": round(best["theirs"]["seconds"] / mine, 2),
+        "to_parquet_alone_to_ours_ratio": round(best["theirs"]["write_seconds"] / mine, 2),
+        "datasets_python_map_to_ours_ratio": round(best["theirs_map"]["seconds"] / mine, 2),
+    }
+
+
+def part_hub(folder: Path, rounds: int) -> dict[str, Any]:
+    """The Hub: ours against `Dataset.push_to_hub`, and what a new version sends."""
+    del rounds
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.hub import running
+    from tests.hub.client import environment
+
+    with running() as hub:
+        known = environment(hub, folder / "cache", "xet")
+        theirs_ = measured("theirs_hub", folder, known)
+        mine = measured("ours_hub", folder, known)
+        whole = sum(file.stat().st_size for file in (folder / "ours").rglob("*.parquet"))
+        sent = {}
+        for name, edit in (("in_one_place", _in_one_place), ("all_over", _all_over)):
+            before = sum(hub.sent.values())
+            _edited(folder, edit)
+            measured("ours_hub", folder, known)
+            sent[name] = round((sum(hub.sent.values()) - before) / whole, 4)
+    return {
+        "ours_hub_seconds": mine["seconds"],
+        "push_to_hub_seconds": theirs_["seconds"],
+        "push_to_hub_to_ours_ratio": round(theirs_["seconds"] / mine["seconds"], 2),
+        "share_sent_again_of_1_percent_in_one_place": sent["in_one_place"],
+        "share_sent_again_of_1_percent_all_over": sent["all_over"],
+    }
+
+
+def _edited(folder: Path, edit: Callable[[pl.LazyFrame, int], pl.LazyFrame]) -> None:
+    """Edits the curated rows, and sees to it that they are exported again."""
+    curated = folder / "run" / "curated" / "part-00000.parquet"
+    rows = pl.scan_parquet(curated)
+    count = int(rows.select(pl.len()).collect().item())
+    edit(rows, count).sink_parquet(folder / "edited.parquet", row_group_size=32768)
+    (folder / "edited.parquet").replace(curated)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["stages"]["curate"]["fingerprint"] += "'"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _in_one_place(rows: pl.LazyFrame, count: int) -> pl.LazyFrame:
+    """A hundredth of the rows in the middle give way to others."""
+    middle, size = count // 2, count // 100
+    new = rows.slice(0, size).with_columns(
+        segment_id=pl.lit("f") + pl.col("segment_id").str.slice(1),
+        text=pl.col("text").str.reverse(),
+    )
+    return pl.concat([rows.slice(0, middle), new, rows.slice(middle + size)])
+
+
+def _all_over(rows: pl.LazyFrame, count: int) -> pl.LazyFrame:
+    """Every hundredth row is gone, as by a threshold."""
+    del count
+    return rows.with_row_index("n").filter(pl.col("n") % 100 != 50).drop("n")
+
+
+PARTS = {"folder": part_folder, "hub": part_hub}
+
+
 def main() -> None:
-    """Measures all ways and prints their figures."""
+    """Measures the parts asked for and prints their figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--part", action="append", choices=sorted(PARTS))
     parser.add_argument("--way", choices=sorted(WAYS), help="run this way in this process")
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
@@ -215,29 +327,11 @@ def main() -> None:
     try:
         make(folder, args.rows)
         shutil.copy(folder / "run" / "manifest.json", folder)
-        runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-        for _ in range(args.rounds):  # in turns, so that a busy minute is no one's fault
-            for way in WAYS:
-                runs[way].append(measured(way, folder))
-        equal = same_rows(folder)
+        figures: dict[str, Any] = {"rows": args.rows}
+        for part in args.part or PARTS:
+            figures |= PARTS[part](folder, args.rounds)
     finally:
         shutil.rmtree(folder)
-    best = {way: min(found, key=lambda run: run["seconds"]) for way, found in runs.items()}
-    mine = best["ours"]["seconds"]
-    figures = {
-        "rows": args.rows,
-        "rows_equal": equal,
-        "ours_seconds": mine,
-        "ours_cpu_seconds": best["ours"]["cpu_seconds"],
-        "ours_peak_mib": max(run["peak_mib"] for run in runs["ours"]),
-        "datasets_seconds": best["theirs"]["seconds"],
-        "datasets_cpu_seconds": best["theirs"]["cpu_seconds"],
-        "datasets_to_parquet_alone_seconds": best["theirs"]["write_seconds"],
-        "datasets_python_map_seconds": best["theirs_map"]["seconds"],
-        "datasets_to_ours_ratio": round(best["theirs"]["seconds"] / mine, 2),
-        "to_parquet_alone_to_ours_ratio": round(best["theirs"]["write_seconds"] / mine, 2),
-        "datasets_python_map_to_ours_ratio": round(best["theirs_map"]["seconds"] / mine, 2),
-    }
     print(json.dumps(figures))
 
 

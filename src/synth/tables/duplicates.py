@@ -17,7 +17,7 @@ from synth.tables.sketches import (
     shingle_sets,
     signatures,
 )
-from synth.tables.words import Hashes, words
+from synth.tables.words import SLICE, Hashes, words
 
 Texts = Callable[[], Iterator[pl.Series]]
 """Gives the same texts again and again, block by block."""
@@ -65,7 +65,10 @@ class Side:
 
         def look(block: tuple[Rows, pl.Series]) -> None:
             compiled = count >= COMPILE_FROM
-            sketch.put(block[0], words(block[1], compiled=compiled), compiled=compiled)
+            for first in range(0, block[0].size, SLICE):
+                some = slice(first, first + SLICE)
+                found = words(block[1][some], compiled=compiled)
+                sketch.put(block[0][some], found, compiled=compiled)
 
         for _ in ahead(look, _blocks(texts, chosen)):
             pass
@@ -198,7 +201,7 @@ def _blocks(texts: Texts, asked: npt.NDArray[np.bool_]) -> Iterator[tuple[Rows, 
     for block in texts():
         rows = start + np.flatnonzero(asked[start : start + len(block)])
         if rows.size:
-            yield rows, block.gather(rows - start)
+            yield rows, block if rows.size == len(block) else block.gather(rows - start)
         start += len(block)
 
 

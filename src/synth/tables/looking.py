@@ -11,12 +11,12 @@ from synth.tables.candidate import CANDIDATE
 from synth.tables.claims import claims
 from synth.tables.contamination import Index
 from synth.tables.judging import judge, unfit
-from synth.tables.measures import MEASURED, SLICE, measured
+from synth.tables.measures import MEASURED, measured
 from synth.tables.private import SIDES, Find, private, suspect
 from synth.tables.rules import rules
 from synth.tables.semantic import Embed
 from synth.tables.sketches import Sketch
-from synth.tables.words import words
+from synth.tables.words import SLICE, words
 
 FACTS = {
     "segment": pl.UInt64,

@@ -8,7 +8,7 @@ from synth.tables import pages
 from synth.tables.asked import copied_words, grounded_words, strange_names, strange_numbers
 from synth.tables.grams import ngrams, repeats
 from synth.tables.languages import languages
-from synth.tables.words import Words, words
+from synth.tables.words import SLICE, Words, words
 
 MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
     "licence": (pl.String, "`licence` (or `license`) of the metadata; null where none is stated"),
@@ -37,9 +37,6 @@ MEASURES: dict[str, tuple[type[pl.DataType], str]] = {
 """Name -> type and meaning. Measures of a null instruction are null, or 0 where they count."""
 
 MEASURED = {name: kind for name, (kind, _) in MEASURES.items()}
-
-SLICE = 2048
-"""Rows that are looked at together, so that no array is large."""
 
 
 def measure(frame: pl.DataFrame, settings: Curate, *, compiled: bool) -> pl.DataFrame:
