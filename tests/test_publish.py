@@ -184,3 +184,13 @@ def test_wrong_usage_is_told(args: list[str], told: str) -> None:
     result = CliRunner().invoke(app, ["export", *args])
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+def test_pairs_are_asked_for_by_an_option(run: Run, tmp_path: Path) -> None:
+    command = ["export", "--to", str(tmp_path / "out"), "--run", str(run.folder)]
+    command += ["--set", "generate.scores=[]"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    asked = CliRunner().invoke(app, [*command, "--include-pairs"])
+    assert asked.exit_code == 1  # nobody taught this run's adapter anything
+    assert "adapter" in asked.stderr
+    assert "include_pairs: true" in run.recipe.read_text("utf-8")

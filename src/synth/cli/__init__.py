@@ -14,6 +14,7 @@ from synth.cli.options import (
     ForceOption,
     JsonOption,
     MergeOption,
+    PairsOption,
     PrOption,
     PublicOption,
     PushOption,
@@ -166,6 +167,7 @@ def export(
     branch: BranchOption = None,
     pr: PrOption = False,
     tag: TagOption = None,
+    include_pairs: PairsOption = False,
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
@@ -176,6 +178,8 @@ def export(
         raise typer.BadParameter("say --to DIR or --to-hub OWNER/NAME", param_hint="--to")
     if to_hub is None and (branch or pr or tag or public):
         raise typer.BadParameter("goes with --to-hub", param_hint="--branch, --pr, --tag, --public")
+    if include_pairs:
+        set_ = [*(set_ or ()), "export.include_pairs=true"]
     with session_of(recipe, run, set_) as session:
         from synth.stages.curate import curate as sort
         from synth.stages.export import export as stage

@@ -38,6 +38,9 @@ BranchOption = Annotated[
 ]
 PrOption = Annotated[bool, typer.Option("--pr", help="Publish as a pull request to main.")]
 TagOption = Annotated[str | None, typer.Option("--tag", help="Tag what is published.")]
+PairsOption = Annotated[
+    bool, typer.Option("--include-pairs", help="Add the pairs that were learnt from, marked.")
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")
 ]
