@@ -8,8 +8,8 @@ messages in arrow batches (the quickest way `datasets` has; `theirs_map` takes t
 function), and writes it with `Dataset.to_parquet`. Each runs in a process of its own, with an
 empty cache. Rows are compared in the end. The part `hub` sends both to the tests' Hub on loopback,
 the Xet way: ours is `synth export --to-hub`, theirs ends with `Dataset.push_to_hub`; then it counts
-the bytes that a second version of ours sends, one hundredth of whose rows are new: all in one place,
-and all over. Prints one JSON object last.
+the bytes that a second version of ours sends, one hundredth of whose rows are new in one place, and
+a third one, of which every hundredth row is gone. Prints one JSON object last.
 """
 
 import argparse
