@@ -254,7 +254,8 @@ def part_hub(folder: Path, rounds: int) -> dict[str, Any]:
     from tests.hub.client import environment
 
     with running() as hub:
-        known = environment(hub, folder / "cache", "xet")
+        # Its client remembers there what it has sent, as that of somebody who publishes again.
+        known = environment(hub, folder / "home", "xet")
         theirs_ = measured("theirs_hub", folder, known)
         mine = measured("ours_hub", folder, known)
         whole = sum(file.stat().st_size for file in (folder / "ours").rglob("*.parquet"))
