@@ -34,7 +34,7 @@ def diff(old: str, new: str) -> Outcome:
         {
             "old": before.name,
             "new": after.name,
-            "rows": asdict(difference(before.rows, after.rows)),
+            "rows": asdict(difference(before.rows(), after.rows())),
             "segments": shifts(before.buckets, after.buckets),
             "settings": settings_changed(before.recipe, after.recipe),
         },

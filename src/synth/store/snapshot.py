@@ -1,18 +1,21 @@
 """A run folder, a dataset folder or a dataset on the Hub -> its rows, account and recipe."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 from synth.errors import InputError
 from synth.store.run import Run
 
 _WANTED = ["data/*.parquet", "provenance.json", "recipe.yaml"]
+_BLOCK = 8192  # rows read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,13 @@ class Snapshot:
 
     Attributes:
         name: What it was asked for by.
-        rows: `id`, `instruction`, `text` and `logprob`.
+        rows: Gives blocks of `id`, `instruction`, `text` and `logprob`.
         buckets: Bucket -> segments.
         recipe: Its settings.
     """
 
     name: str
-    rows: pl.LazyFrame
+    rows: Callable[[], Iterator[pl.DataFrame]]
     buckets: Mapping[str, int]
     recipe: Mapping[str, Any]
 
@@ -54,8 +57,13 @@ def snapshot(name: str) -> Snapshot:
 
 def _of_run(name: str, run: Run) -> Snapshot:
     counts = run.need("curate").counts
-    rows = pl.scan_parquet(run.curated).rename({"segment_id": "id"})
-    return Snapshot(name, rows.select(*_COLUMNS), counts["buckets"], _yaml(run.recipe))
+    names = {"segment_id": "id", "instruction": "instruction", "text": "text", "logprob": "logprob"}
+
+    def rows() -> Iterator[pl.DataFrame]:
+        for block in _blocks([run.curated], list(names)):
+            yield block.rename(names)
+
+    return Snapshot(name, rows, counts["buckets"], _yaml(run.recipe))
 
 
 def _of_dataset(name: str, folder: Path) -> Snapshot:
@@ -64,13 +72,29 @@ def _of_dataset(name: str, folder: Path) -> Snapshot:
         buckets = provenance["stages"]["curate"]["counts"]["buckets"]
     except (KeyError, TypeError) as error:
         raise InputError(f"{name}: its provenance.json has no account of segments") from error
-    rows = pl.scan_parquet(folder / "data" / "*.parquet").select(
-        "id", instruction=_said("user"), text=_said("assistant"), logprob="logprob"
-    )
+
+    def rows() -> Iterator[pl.DataFrame]:
+        files = sorted((folder / "data").glob("*.parquet"))
+        for block in _blocks(files, ["id", "messages", "logprob"]):
+            said = {"instruction": _said("user"), "text": _said("assistant")}
+            yield block.select("id", **said, logprob="logprob")
+
     return Snapshot(name, rows, buckets, _yaml(folder / "recipe.yaml"))
 
 
-_COLUMNS = ("id", "instruction", "text", "logprob")
+def _blocks(files: Sequence[Path], columns: list[str]) -> Iterator[pl.DataFrame]:
+    """These columns of all rows, some thousand at a time."""
+    for path in files:
+        try:
+            # Without pre-buffering a row group is let go of when the next is read.
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                for batch in file.iter_batches(_BLOCK, columns=columns):
+                    block = pl.from_arrow(batch)
+                    assert isinstance(block, pl.DataFrame)
+                    yield block.select(columns)
+        except (pa.ArrowException, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path}: cannot be read ({reason:.80})") from error
 
 
 def _said(role: str) -> pl.Expr:

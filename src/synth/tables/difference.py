@@ -1,6 +1,6 @@
 """Two versions of a dataset's rows -> what was added, removed and changed, and how scores moved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +23,11 @@ class Difference:
     logprob: dict[str, Any]
 
 
-def difference(old: pl.LazyFrame, new: pl.LazyFrame) -> Difference:
+def difference(old: Iterable[pl.DataFrame], new: Iterable[pl.DataFrame]) -> Difference:
     """Compares rows by their id.
 
     Args:
-        old: `id`, `instruction`, `text` and `logprob`.
+        old: Blocks of `id`, `instruction`, `text` and `logprob`.
         new: The same of the later version.
     """
     before, after = _hashed(old), _hashed(new)
@@ -47,11 +47,14 @@ def difference(old: pl.LazyFrame, new: pl.LazyFrame) -> Difference:
     )
 
 
-def _hashed(rows: pl.LazyFrame) -> pl.DataFrame:
+def _hashed(blocks: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """Of each id hashes of id and texts: 24 bytes a row, whatever the texts."""
     said = pl.struct("instruction", "text").hash(seed=1)
-    few = rows.select(pl.col("id").hash(seed=1), said.alias("said"), "logprob")
-    return few.collect(engine="streaming").unique("id", keep="first", maintain_order=True)
+    kept = [
+        block.select(pl.col("id").hash(seed=1), said.alias("said"), "logprob") for block in blocks
+    ]
+    empty = pl.DataFrame(schema={"id": pl.UInt64, "said": pl.UInt64, "logprob": pl.Float64})
+    return pl.concat([empty, *kept]).unique("id", keep="first", maintain_order=True)
 
 
 def _quantiles(rows: pl.DataFrame) -> dict[str, float]:
