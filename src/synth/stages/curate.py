@@ -56,8 +56,12 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
     benchmarks = read_benchmarks(recipe.curate.contamination)
     tools = _tools(recipe, models, benchmarks)
     rows = CandidateRows(run, recipe.generate)
-    listen(Progress(STAGE, 0, rows.count, "candidate"))
-    result = curate_rows(rows, recipe.curate, tools)
+    result = curate_rows(
+        rows,
+        recipe.curate,
+        tools,
+        lambda done: listen(Progress(STAGE, done, rows.count, "candidate", "looking")),
+    )
     ledger = _ledger(recipe, made.counts, result, benchmarks)
     counted = sum(ledger["buckets"].values())
     if counted != made.counts["segments"]:
@@ -155,7 +159,7 @@ def _write(
             masked["curated"] += masked_values(part.kept)
             masked["rejected"] += masked_values(part.gone)
             written += part.kept.height + part.gone.height
-            listen(Progress(STAGE, written, count, "candidate"))
+            listen(Progress(STAGE, written, count, "candidate", "writing"))
     if written != count:
         raise RunError(f"{run.candidates}: changed while it was read; curate again")
     return {name: dict(sorted(counts.items())) for name, counts in masked.items()}

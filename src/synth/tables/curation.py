@@ -4,6 +4,7 @@ The rows are looked at in blocks and more than once; what is remembered of a row
 so that their texts are never held together.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -60,13 +61,19 @@ def _counted(rows: pl.DataFrame) -> dict[str, int]:
     return dict(counts.iter_rows())
 
 
-def curate(candidates: Candidates, settings: Curate, tools: Tools) -> Verdicts:
+def curate(
+    candidates: Candidates,
+    settings: Curate,
+    tools: Tools,
+    looked: Callable[[int], None] = lambda _: None,
+) -> Verdicts:
     """Applies every rule, keeps a segment's best sample, removes repeats, and selects.
 
     Args:
         candidates: Rows of `CANDIDATE`.
         settings: Thresholds.
         tools: What other rooms lend.
+        looked: Told how many rows were looked at so far.
 
     Raises:
         RecipeError: A rule, a quota or a column of the recipe that cannot be used.
@@ -84,6 +91,7 @@ def curate(candidates: Candidates, settings: Curate, tools: Tools) -> Verdicts:
             sketches[side].put_all(start, sketch)
         spared += seen.spared
         start += seen.facts.height
+        looked(start)
     if start != candidates.count:
         raise AssertionError(f"{start} of {candidates.count} candidates were read")
     rows = pl.concat(facts).with_columns(rank=_rank())
