@@ -201,3 +201,14 @@ def test_a_benchmark_out_of_reach_is_told_and_looked_for_again(
     assert not done.skipped
     assert done.counts["buckets"] == {"kept": 1, "contaminated": 1}
     assert ID[0] in pl.read_parquet(run.rejected)["segment_id"].to_list()
+
+
+def test_progress_is_told_unless_nobody_wants_it(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", made(30))
+    command = ["curate", "--run", str(run.folder), "--set", "generate.scores=[]"]
+    loud = CliRunner().invoke(app, command)
+    assert "curate: 30/30 candidates (writing)" in loud.stderr.splitlines()
+    run.forget("curate")
+    quiet = CliRunner().invoke(app, [*command, "--quiet"])
+    assert quiet.stderr == ""
+    assert quiet.stdout == loud.stdout

@@ -18,6 +18,7 @@ from synth.cli.options import (
     PrOption,
     PublicOption,
     PushOption,
+    QuietOption,
     RecipeOption,
     RunOption,
     SetOption,
@@ -63,10 +64,11 @@ def finetune(
     merge: MergeOption = False,
     push_to_hub: PushOption = None,
     public: PublicOption = False,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Pairs -> adapter: teach the base model to work backwards."""
-    with session_of(recipe, run, set_, writes=not dry_run) as session:
+    with session_of(recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
         from synth.stages.finetune import finetune as stage
         from synth.stages.merge import merge as fold
         from synth.stages.push import push
@@ -90,10 +92,11 @@ def evaluate(
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Adapter + held-out pairs -> a report card, before against after."""
-    with session_of(recipe, run, set_) as session:
+    with session_of(recipe, run, set_, quiet=quiet) as session:
         from synth.stages.evaluate import evaluate as stage
 
         tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
@@ -107,10 +110,11 @@ def backtranslate(
     set_: SetOption = None,
     strict: StrictOption = False,
     dry_run: DryRunOption = False,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Corpus + adapter -> candidates: an instruction for every segment."""
-    with session_of(recipe, run, set_, writes=not dry_run) as session:
+    with session_of(recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
         where, listen = (session.run, session.recipe, local_models(), corpus), session.listen
         if dry_run:
             from synth.stages.estimate import estimate
@@ -134,10 +138,13 @@ def curate(
         str | None,
         typer.Option("--what-if", help="curate.SETTING=V1,V2,...: segments each would keep."),
     ] = None,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Candidates -> curated + rejected, each with its reason, + ledger."""
-    with session_of(recipe, run, set_, writes=explain is None and what_if is None) as session:
+    with session_of(
+        recipe, run, set_, writes=explain is None and what_if is None, quiet=quiet
+    ) as session:
         if what_if is not None:
             from synth.recipe import load_recipe
             from synth.stages.curate import what_if as sweep
@@ -171,6 +178,7 @@ def export(
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Curated -> a dataset folder, or a dataset on the Hub; curates first if nobody has."""
@@ -180,7 +188,7 @@ def export(
         raise typer.BadParameter("goes with --to-hub", param_hint="--branch, --pr, --tag, --public")
     if include_pairs:
         set_ = [*(set_ or ()), "export.include_pairs=true"]
-    with session_of(recipe, run, set_) as session:
+    with session_of(recipe, run, set_, quiet=quiet) as session:
         from synth.stages.curate import curate as sort
         from synth.stages.export import export as stage
         from synth.stages.publish import Destination, publish_dataset
@@ -224,10 +232,11 @@ def run(
     set_: SetOption = None,
     strict: StrictOption = False,
     force: ForceOption = False,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """All of it in order; what is done and unchanged is skipped."""
-    with session_of(recipe, run, set_) as session:
+    with session_of(recipe, run, set_, quiet=quiet) as session:
         from synth.stages.run import run_all
 
         outcomes = run_all(

@@ -22,8 +22,11 @@ def safe(text: str) -> str:
 
 
 @contextmanager
-def drawing() -> Iterator[tuple["Listener", Callable[[], None]]]:
+def drawing(quiet: bool) -> Iterator[tuple["Listener", Callable[[], None]]]:
     """A listener that draws bars on a terminal and lines elsewhere, and what wipes the bars."""
+    if quiet:
+        yield lambda _: None, lambda: None
+        return
     if not sys.stderr.isatty():
         yield _plain_listener(), lambda: None
         return

@@ -13,6 +13,7 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="section.key=value of the recipe; repeatable.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print a machine's summary.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print results only, no progress.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad corpus line.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what it will take; write nothing.")

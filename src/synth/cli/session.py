@@ -32,7 +32,12 @@ class Session:
 
 @contextmanager
 def session_of(
-    name: str, folder: Path | None, overrides: list[str] | None, *, writes: bool = True
+    name: str,
+    folder: Path | None,
+    overrides: list[str] | None,
+    *,
+    writes: bool = True,
+    quiet: bool = False,
 ) -> Iterator[Session]:
     """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status."""
     with errors_told():
@@ -44,7 +49,7 @@ def session_of(
         if not is_main():
             yield Session(run, recipe, lambda _: None, lambda: None)
             return
-        with run.lock() if writes else nullcontext(), drawing() as (listen, wipe):
+        with run.lock() if writes else nullcontext(), drawing(quiet) as (listen, wipe):
             if writes:
                 run.open(recipe)
             yield Session(run, recipe, listen, wipe)
