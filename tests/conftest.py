@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.hub import Hub, running
+from tests.hub.client import MODES, Mode
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -127,3 +130,18 @@ def lesson_prompt(instruction: str) -> str:
         "Below is an instruction that describes a task. Write a response that appropriately"
         f" completes the request.\n\n### Instruction:\n{instruction}\n\n### Response:\n"
     )
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    """A Hub on loopback, which no token leaves."""
+    with running() as hub:
+        yield hub
+        assert hub.leaked == []
+
+
+@pytest.fixture(params=MODES)
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """The ways in which the Hub's client uploads."""
+    found: Mode = request.param
+    return found

@@ -3,7 +3,6 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.hub import READ_TOKEN, TOKEN, Hub, running
-from tests.hub.client import MODES, Mode, script, worker
+from tests.hub.client import Mode, script, worker
 from tests.hub.state import CAS_TOKENS
 
 ROWS = [
@@ -76,19 +75,6 @@ local = PeftModel.from_pretrained(fresh(), sys.argv[2]).eval()
 assert torch.equal(logits(ours), logits(local))
 print("equal")
 """
-
-
-@pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest) -> Mode:
-    found: Mode = request.param
-    return found
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with running() as hub:
-        yield hub
-        assert hub.leaked == []
 
 
 def parquet(rows: list[dict[str, object]], path: Path) -> bytes:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,11 @@ from typer.testing import CliRunner
 from synth.cli import app
 from synth.store.run import Run
 from tests.candidates import row
-from tests.hub import READ_TOKEN, TOKEN, Fault, Hub, running
-from tests.hub.client import MODES, Mode, environment, script
+from tests.hub import READ_TOKEN, TOKEN, Fault, Hub
+from tests.hub.client import Mode, environment, script
 from tests.test_curate import run_of
 
 REPO = "me/mine"
-
-
-@pytest.fixture(params=MODES)
-def mode(request: pytest.FixtureRequest) -> Mode:
-    found: Mode = request.param
-    return found
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with running() as hub:
-        yield hub
 
 
 @pytest.fixture

@@ -4,21 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.conftest import PAIRS, lesson_prompt, write_jsonl
-from tests.hub import TOKEN, Fault, Hub, Repo, running
+from tests.hub import TOKEN, Fault, Hub, Repo
 from tests.hub.client import environment
-
-
-@pytest.fixture
-def hub() -> Iterator[Hub]:
-    with running() as hub:
-        yield hub
 
 
 @pytest.fixture

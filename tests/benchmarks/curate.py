@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from memory import peak_mib  # type: ignore[import-not-found]
 
 # These lie beside this file.
 import candidates  # type: ignore[import-not-found]
@@ -257,12 +258,6 @@ def part_whole(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     return figures
 
 
-def _peak_mib() -> int:
-    """Most memory this process had; `ru_maxrss` would count what its parent had when it began."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
-
-
 PARTS = {
     "near": part_near,
     "hot": part_hot,
@@ -285,7 +280,7 @@ def main() -> None:
         WAYS[args.way](args.source, args.target)
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu = round(used.ru_utime + used.ru_stime, 2)
-        print(json.dumps({"cpu_seconds": cpu, "peak_mib": _peak_mib()}))
+        print(json.dumps({"cpu_seconds": cpu, "peak_mib": peak_mib()}))
         sys.stdout.flush()
         os._exit(0)
     folder = Path(tempfile.mkdtemp())

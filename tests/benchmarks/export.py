@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from memory import peak_mib  # type: ignore[import-not-found]  # lies beside this file
 
 SEED = 6
 _BLOCK = 16384  # rows made up at once
@@ -203,12 +204,6 @@ def measured(way: str, folder: Path, more: dict[str, str] | None = None) -> dict
     return figures
 
 
-def _peak_mib() -> int:
-    """Most memory this process had; `ru_maxrss` would count what its parent had when it began."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
-
-
 def same_rows(folder: Path) -> bool:
     """Whether both wrote the same messages under the same ids."""
     mine = pl.scan_parquet(folder / "ours" / "data" / "*.parquet")
@@ -320,7 +315,7 @@ def main() -> None:
         seconds = round(time.monotonic() - started, 2)
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu = round(used.ru_utime + used.ru_stime, 2)
-        told = {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": _peak_mib()}
+        told = {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak_mib()}
         print(json.dumps({**told, **more}))
         sys.stdout.flush()
         os._exit(0)
