@@ -191,7 +191,7 @@ def export(
     with session_of(recipe, run, set_, quiet=quiet) as session:
         from synth.stages.curate import curate as sort
         from synth.stages.export import export as stage
-        from synth.stages.publish import Destination, publish_dataset
+        from synth.stages.publish import Destination, check_login, publish_dataset
 
         work, listen, folder = (
             (session.run, session.recipe),
@@ -199,11 +199,14 @@ def export(
             to or session.run.dataset,
         )
 
+        where = Destination(to_hub, public, branch, pr, tag) if to_hub else None
+        if where:
+            check_login(where)
+
         def outcomes() -> Iterator["Outcome"]:
             yield sort(*work, local_models(), listen)
             yield stage(*work, folder, listen, repo=to_hub)
-            if to_hub:
-                where = Destination(to_hub, public, branch, pr, tag)
+            if where:
                 yield publish_dataset(session.run, folder, where, listen)
 
         tell(outcomes(), session, as_json)

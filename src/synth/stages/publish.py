@@ -7,7 +7,7 @@ from pathlib import Path
 from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.stages.export import follow
 from synth.store.dataset import CARD, PROVENANCE, files_of, folders
-from synth.store.hub import existing_text, publish
+from synth.store.hub import existing_text, log_in, publish
 from synth.store.run import Run
 from synth.store.snapshot import downloaded
 
@@ -31,6 +31,15 @@ class Destination:
     branch: str | None = None
     pr: bool = False
     tag: str | None = None
+
+
+def check_login(to: Destination) -> None:
+    """Sees to it that the Hub knows who publishes, before anything is made for it.
+
+    Raises:
+        HubError: When it does not, or cannot be reached.
+    """
+    log_in(to.repo, "dataset", time.sleep)
 
 
 def publish_dataset(run: Run, folder: Path, to: Destination, listen: Listener = silent) -> Outcome:

@@ -1,5 +1,6 @@
 """Files <-> a repository on the Hub."""
 
+from synth.store.hub.place import log_in
 from synth.store.hub.publishing import Published, existing_text, publish
 
-__all__ = ["Published", "existing_text", "publish"]
+__all__ = ["Published", "existing_text", "log_in", "publish"]
