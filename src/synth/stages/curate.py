@@ -14,10 +14,12 @@ from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.store.benchmarks import Benchmarks, read_benchmarks
 from synth.store.candidates import CandidateRows, unanswered
 from synth.store.files import file_hash, write_json, writing_parquet
+from synth.store.reviews import Mark, read_marks
 from synth.store.run import Done, Run
 from synth.tables.curation import Verdicts
 from synth.tables.curation import curate as curate_rows
 from synth.tables.looking import Tools
+from synth.tables.reviews import tally
 from synth.tables.sorting import CURATED, REJECTED, Sorted, masked_values, sorted_out
 from synth.text.private import SUSPECT, find
 
@@ -30,13 +32,15 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
 
     Raises:
         RunError: Without candidates.
-        InputError: For a benchmark that cannot be used.
+        InputError: For a benchmark or a mark that cannot be used.
         RecipeError: For a rule or a quota that cannot be used.
         ModelError: For an embedder that cannot be loaded.
     """
     started = time.time()
     made = run.need("backtranslate")
-    fingerprint = content_id(STAGE, 4, made.fingerprint, *_depends(run, recipe, models))
+    marks = read_marks(run)
+    depends = [*_depends(run, recipe, models), *_said(marks)]
+    fingerprint = content_id(STAGE, 4, made.fingerprint, *depends)
     done = run.done(STAGE)
     if (
         done
@@ -54,7 +58,7 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
         )
     listen(Progress(STAGE, note="reading benchmarks"))
     benchmarks = read_benchmarks(recipe.curate.contamination)
-    tools = _tools(recipe, models, benchmarks)
+    tools = _tools(recipe, models, benchmarks, marks)
     rows = CandidateRows(run, recipe.generate)
     result = curate_rows(
         rows,
@@ -72,6 +76,7 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
     run.forget(STAGE)
     sorting = sorted_out(rows, result, recipe.curate.private, tools)
     ledger["masked"] = _write(run, sorting, rows.count, listen)
+    ledger["reviewed"] = _reviewed(run, marks)
     write_json(run.ledger, ledger)
     run.commit(STAGE, fingerprint, ledger, started)
     return Outcome(STAGE, ledger)
@@ -89,16 +94,42 @@ def _depends(run: Run, recipe: Recipe, models: Models) -> list[object]:
     ]
 
 
+def _said(marks: Mapping[str, Mark]) -> list[tuple[str, str, str]]:
+    """What the result depends on of the marks: a comment is told of bad rows only."""
+    return sorted(
+        (name, mark.verdict, mark.comment if mark.verdict == "bad" else "")
+        for name, mark in marks.items()
+    )
+
+
+def _by_segment(marks: Mapping[str, Mark], verdict: str) -> dict[str, dict[str, str]]:
+    """Segment id -> id of a candidate with that verdict -> comment."""
+    found: dict[str, dict[str, str]] = {}
+    for mark in marks.values():
+        if mark.verdict == verdict:
+            found.setdefault(mark.segment_id, {})[mark.candidate] = mark.comment
+    return found
+
+
+def _reviewed(run: Run, marks: Mapping[str, Mark]) -> dict[str, int]:
+    """What people said of the rows that are kept, or would be without them."""
+    kept, gone = pl.scan_parquet(run.curated), pl.scan_parquet(run.rejected)
+    return tally(kept, gone, _by_segment(marks, "good"))
+
+
 def _reach(recipe: Recipe, done: Done) -> bool:
     """Whether a benchmark that was out of reach can be had now."""
     missing = done.counts["contamination"]["missing"]
     return bool(missing) and read_benchmarks(recipe.curate.contamination).missing != missing
 
 
-def _tools(recipe: Recipe, models: Models, benchmarks: Benchmarks) -> Tools:
+def _tools(
+    recipe: Recipe, models: Models, benchmarks: Benchmarks, marks: Mapping[str, Mark]
+) -> Tools:
     embedder = recipe.curate.embedder
     embed = models.embedder(embedder).embed if embedder and recipe.curate.embeds else None
-    return Tools(find, SUSPECT, benchmarks.questions, embed, recipe.prompt.task)
+    bad = _by_segment(marks, "bad")
+    return Tools(find, SUSPECT, benchmarks.questions, embed, recipe.prompt.task, bad)
 
 
 def _ledger(
@@ -126,7 +157,8 @@ def what_if(run: Run, recipes: dict[str, Recipe], models: Models) -> Outcome:
     kept = {}
     for name, recipe in recipes.items():
         _check_rank(recipe)
-        tools = _tools(recipe, models, read_benchmarks(recipe.curate.contamination))
+        benchmarks = read_benchmarks(recipe.curate.contamination)
+        tools = _tools(recipe, models, benchmarks, read_marks(run))
         verdicts = curate_rows(CandidateRows(run, recipe.generate), recipe.curate, tools)
         kept[name] = verdicts.buckets()["kept"]
     return Outcome(STAGE_WHAT_IF, {"kept": kept})

@@ -97,6 +97,11 @@ class Run:
         return self.folder / "rejected" / "part-00000.parquet"
 
     @property
+    def reviews(self) -> Path:
+        """What people said of rows, one mark a line."""
+        return self.folder / "reviews.jsonl"
+
+    @property
     def ledger(self) -> Path:
         """The account in which every segment ends in exactly one bucket."""
         return self.folder / "ledger.json"

@@ -1,7 +1,7 @@
 """A block of candidates -> what is remembered of each, and who goes for what is seen in the row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -13,6 +13,7 @@ from synth.tables.contamination import Index
 from synth.tables.judging import judge, unfit
 from synth.tables.measures import MEASURED, measured
 from synth.tables.private import SIDES, Find, private, suspect
+from synth.tables.reviews import CANDIDATE_OF, overruled, reviewed
 from synth.tables.rules import rules
 from synth.tables.semantic import Embed
 from synth.tables.sketches import Sketch
@@ -39,6 +40,7 @@ class Tools:
         questions: Those of benchmarks: `benchmark`, `number` and `question`.
         embed: Embeds texts; None where the recipe does not ask for it.
         task: The prompt's own words, which no instruction may repeat.
+        bad: Segment id -> id of a candidate that people marked bad -> their comment.
     """
 
     find: Find
@@ -46,6 +48,7 @@ class Tools:
     questions: pl.DataFrame
     embed: Embed | None = None
     task: str = ""
+    bad: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Look:
         used = {"segment_id", "skip", "finish", "error", "metadata", *SIDES, self._score()}
         for rule in self._rules:
             used.update(rule.value.meta.root_names(), rule.good.meta.root_names())
+        if self._tools.bad:
+            used.update(CANDIDATE_OF)
         return [name for name in CANDIDATE if name in used]
 
     def __call__(self, block: pl.DataFrame) -> Seen:
@@ -114,7 +119,10 @@ class Look:
         if "drop" in self._settings.private.actions.values():
             found.append(self._private(_without(rows, *found)))
         facts = self._facts(block).with_columns(suspect=suspects)
-        return Seen(facts, pl.concat(found), spared, sketches)
+        claimed = pl.concat(found)
+        if self._tools.bad:
+            claimed = overruled(claimed, reviewed(rows, self._tools.bad))
+        return Seen(facts, claimed, spared, sketches)
 
     def sketches(self, count: int) -> dict[Side, Sketch]:
         """Of each side that is compared empty sketches of so many rows."""
