@@ -21,6 +21,7 @@ from synth.cli.options import (
     QuietOption,
     RecipeOption,
     RunOption,
+    RunRecipeOption,
     SetOption,
     StrictOption,
     TagOption,
@@ -225,6 +226,20 @@ def diff(
         from synth.stages.diff import diff as stage
 
         tell_difference(stage(old, new), as_json)
+
+
+@app.command()
+def report(
+    recipe: RunRecipeOption = None,
+    run: RunOption = None,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Everything in the run -> one HTML page."""
+    with session_of(recipe, run, None, quiet=quiet) as session:
+        from synth.stages.report import report as stage
+
+        tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
 
 
 @app.command()

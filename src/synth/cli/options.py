@@ -6,6 +6,10 @@ from typing import Annotated
 import typer
 
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or a YAML file.")]
+RunRecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", help="Recipe name, or a YAML file.  [default: that of the run]"),
+]
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="Run folder.  [default: runs/<recipe name>]")
 ]

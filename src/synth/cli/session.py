@@ -32,7 +32,7 @@ class Session:
 
 @contextmanager
 def session_of(
-    name: str,
+    name: str | None,
     folder: Path | None,
     overrides: list[str] | None,
     *,
@@ -44,6 +44,9 @@ def session_of(
         from synth.recipe import load_recipe
         from synth.store.run import Run
 
+        if name is None:  # as the run was last told
+            folder = folder or Path("runs") / "nano"
+            name = str(Run(folder).known())
         recipe = load_recipe(name, overrides or ())
         run = Run(folder or Path("runs") / recipe.name)
         if not is_main():

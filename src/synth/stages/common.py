@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -82,10 +83,7 @@ def learnt_pairs(adapter: Path, recipe: Recipe) -> list[Pair]:
         InputError: For pairs that cannot be read.
     """
     pairs = split_pairs(recipe.pairs)
-    try:
-        known = json.loads((adapter / _FILE).read_text(encoding="utf-8"))["pairs_hash"]
-    except (OSError, ValueError, KeyError):
-        known = ""
+    known = adapter_facts(adapter).get("pairs_hash", "")
     if known != content_id(*(pair.id for pair in (*pairs.train, *pairs.held_out))):
         raise RunError(
             f"{adapter}: did not learn from the recipe's pairs as they are now; run"
@@ -97,6 +95,14 @@ def learnt_pairs(adapter: Path, recipe: Recipe) -> list[Pair]:
 def junk_pairs(pairs: Sequence[Pair], count: int, seed: int) -> list[Pair]:
     """So many unusable texts made from the first pairs' responses, each answered `null`."""
     return [Pair(NULL, junk(pair.response, seed), "junk") for pair in pairs[:count]]
+
+
+def adapter_facts(adapter: Path) -> dict[str, Any]:
+    """What lies beside an adapter's weights, whatever it fits; empty where nothing does."""
+    try:
+        return dict(json.loads((adapter / _FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,11 @@ class Run:
         """Where `synth run` exports to."""
         return self.folder / "dataset"
 
+    @property
+    def report(self) -> Path:
+        """The page that shows it all."""
+        return self.folder / "report.html"
+
     def shards(self) -> list[Path]:
         """Shards that were committed, in order."""
         return sorted(self.candidates.glob("part-*.parquet"))
@@ -121,7 +126,7 @@ class Run:
 
     def done(self, stage: str) -> Done | None:
         """What the manifest says of a stage; None when it never finished."""
-        entry = self._stages().get(stage)
+        entry = self.stages().get(stage)
         return Done(entry["fingerprint"], entry["counts"]) if entry else None
 
     def need(self, stage: str) -> Done:
@@ -139,7 +144,7 @@ class Run:
         self, stage: str, fingerprint: str, counts: Mapping[str, Any], started: float
     ) -> None:
         """Enters a finished stage into the manifest; `started` is a `time.time()`."""
-        stages = self._stages()
+        stages = self.stages()
         stages[stage] = {
             "fingerprint": fingerprint,
             "counts": dict(counts),
@@ -151,9 +156,19 @@ class Run:
 
     def forget(self, stage: str) -> None:
         """Takes a stage out of the manifest before its files change."""
-        stages = self._stages()
+        stages = self.stages()
         if stages.pop(stage, None):
             write_json(self.manifest, {"format": 1, "stages": stages})
+
+    def known(self) -> Path:
+        """The resolved recipe of a run that there is.
+
+        Raises:
+            RunError: When there is none.
+        """
+        if not self.recipe.is_file():
+            raise RunError(f"{self.folder}: no run of synth here; name one with --run")
+        return self.recipe
 
     def open(self, recipe: Recipe) -> None:
         """Makes the folder and writes the resolved recipe."""
@@ -176,7 +191,12 @@ class Run:
                 ) from error
             yield
 
-    def _stages(self) -> dict[str, Any]:
+    def stages(self) -> dict[str, Any]:
+        """Stage -> its entry in the manifest, in the order in which they finished first.
+
+        Raises:
+            RunError: For a manifest that cannot be read.
+        """
         try:
             return dict(json.loads(self.manifest.read_text(encoding="utf-8"))["stages"])
         except FileNotFoundError:

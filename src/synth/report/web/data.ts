@@ -1,0 +1,131 @@
+/** What the page is made from; `report/page.py` writes it. */
+
+export interface Check {
+  value: number;
+  at_least?: number;
+  at_most?: number;
+  passed: boolean;
+}
+
+export interface Evaluation {
+  held_out: number;
+  go: boolean;
+  checks: Record<string, Check>;
+  before: Record<string, number>;
+  after: Record<string, number>;
+  reference: Record<string, number>;
+  samples: { text: string; reference: string; before: string; after: string }[];
+}
+
+export interface LossPoint {
+  step: number;
+  train: number | null;
+  held_out: number | null;
+  learning_rate?: number | null;
+  grad_norm?: number | null;
+}
+
+export interface Ledger {
+  documents: number;
+  bad_lines: number;
+  repeated_documents: number;
+  empty_documents: number;
+  segments: number;
+  buckets: Record<string, number>;
+  rejected_candidates?: Record<string, number>;
+}
+
+/** Counts between edges; there is one edge more than counts. */
+export interface Histogram {
+  name: string;
+  about: string;
+  edges: number[];
+  counts: Record<string, number[]>;
+  limits: { setting: string; value: number }[];
+}
+
+export interface Portrait {
+  histograms: Histogram[];
+  verbs: { looked_at: number; found: [verb: string, noun: string, count: number][] };
+  languages: {
+    looked_at: number;
+    found: [code: string, instructions: number, responses: number][];
+  };
+  sources: [source: string, kept: number, rejected: number][];
+  licences: [licence: string, kept: number, rejected: number][];
+}
+
+export interface Row {
+  candidate: string;
+  segment_id: string;
+  sample: number;
+  document_id: string;
+  start: number;
+  end: number;
+  text: string;
+  clipped: number;
+  instruction: string | null;
+  reason: string;
+  value: string | null;
+  collided_with: string | null;
+  evidence: string | null;
+  masked: string | null;
+  finish: string | null;
+  tokens: number | null;
+  logprob: number | null;
+  r_ifd: number | null;
+  ifd: number | null;
+  source: string;
+  metadata: Record<string, unknown>;
+  provenance: number;
+  /** For each sweep the stops at which the row is kept, as bits. */
+  stays: number[];
+}
+
+export interface Sweep {
+  setting: string;
+  about: string;
+  values: number[];
+  current: number;
+  kept: number[];
+  given: string[];
+  edges: number[];
+  counts: number[];
+}
+
+export interface Mark {
+  candidate: string;
+  verdict: "good" | "bad" | "";
+  comment: string;
+}
+
+export interface Report {
+  name: string;
+  about: string;
+  base: string;
+  engine: string;
+  synth: string;
+  recipe: string;
+  versions: Record<string, string>;
+  stages: { stage: string; finished: string; seconds: number }[];
+  losses: LossPoint[];
+  evaluation: Evaluation | null;
+  ledger: Ledger | null;
+  portrait: Portrait | null;
+  strata: { reason: string; shown: number; of: number }[];
+  rows: Row[];
+  others: Record<string, { instruction: string | null; text: string; document_id: string }>;
+  provenance: Record<string, unknown>[];
+  sweeps: Sweep[];
+  marks: Mark[];
+  /** Set where the page is served by `synth review`. */
+  review: boolean;
+}
+
+/** The data that lies in the page: JSON, gzip, base64. */
+export async function read(): Promise<Report> {
+  const packed = document.getElementById("data")?.textContent?.trim() ?? "";
+  const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
+  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(plain).text());
+}

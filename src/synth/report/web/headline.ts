@@ -1,0 +1,102 @@
+/** What a glance has to tell: what became of the corpus, and whether the adapter is good. */
+
+import type { Report } from "./data";
+import { count, h, percent, section, spoken, table } from "./dom";
+
+export function headline(report: Report): HTMLElement {
+  return h(
+    "header",
+    { id: "top" },
+    h("p", { class: "kicker" }, `synth ${report.synth} · report`),
+    h("h1", {}, report.name),
+    h("p", { class: "lead" }, report.about),
+    h("div", { class: "tiles" }, ...tiles(report), verdict(report)),
+  );
+}
+
+function tiles(report: Report): HTMLElement[] {
+  const { ledger } = report;
+  if (!ledger) return [];
+  const skipped = Object.entries(ledger.buckets)
+    .filter(([name]) => name.startsWith("segment_"))
+    .reduce((sum, [, n]) => sum + n, 0);
+  const kept = ledger.buckets.kept ?? 0;
+  return [
+    tile("documents", ledger.documents, losses(ledger)),
+    tile("segments", ledger.segments, `${count(skipped)} not worth a candidate`),
+    tile("with an instruction", ledger.segments - skipped, `by ${report.engine}`),
+    tile("kept", kept, `${percent(kept, ledger.segments)} of the segments`),
+  ];
+}
+
+function losses(ledger: NonNullable<Report["ledger"]>): string {
+  const lost: [number, string][] = [
+    [ledger.bad_lines, "bad lines"],
+    [ledger.repeated_documents, "repeated"],
+    [ledger.empty_documents, "empty"],
+  ];
+  const told = lost.filter(([n]) => n).map(([n, what]) => `${count(n)} ${what}`);
+  return told.length ? told.join(", ") : "none lost";
+}
+
+function tile(name: string, value: number, note: string): HTMLElement {
+  return h(
+    "div",
+    { class: "tile" },
+    h("span", { class: "tile-name" }, name),
+    h("strong", {}, count(value)),
+    h("span", { class: "note" }, note),
+  );
+}
+
+function verdict({ evaluation }: Report): HTMLElement {
+  if (!evaluation)
+    return h(
+      "div",
+      { class: "tile verdict" },
+      h("span", { class: "tile-name" }, "adapter"),
+      h("strong", {}, "not measured"),
+      h("span", { class: "note" }, "synth evaluate says go or no-go"),
+    );
+  const failed = Object.entries(evaluation.checks).filter(([, check]) => !check.passed);
+  const { go } = evaluation;
+  return h(
+    "div",
+    { class: `tile verdict ${go ? "go" : "no-go"}` },
+    h("span", { class: "tile-name" }, "adapter"),
+    h("strong", {}, go ? "go" : "no-go"),
+    h(
+      "span",
+      { class: "note" },
+      failed.length
+        ? `failed: ${failed.map(([name]) => spoken(name)).join(", ")}`
+        : `all ${Object.keys(evaluation.checks).length} checks passed`,
+    ),
+  );
+}
+
+/** How the run was made: enough to make it again. */
+export function making(report: Report): HTMLElement {
+  const stages = report.stages.map(({ stage, finished, seconds }) => [
+    stage,
+    finished.replace("T", " ").replace("Z", " UTC"),
+    seconds,
+  ]);
+  return section(
+    "making",
+    "How it was made",
+    h("p", {}, "Base model ", h("code", {}, report.base), `, engine ${report.engine}.`),
+    h(
+      "div",
+      { class: "columns" },
+      table(["stage", "finished", "seconds"], stages, "Stages"),
+      table(["package", "version"], Object.entries(report.versions), "Versions"),
+    ),
+    h(
+      "details",
+      {},
+      h("summary", {}, "The recipe, every default written out"),
+      h("pre", { tabindex: 0 }, report.recipe),
+    ),
+  );
+}

@@ -1,0 +1,393 @@
+/** The rows themselves: search, filter, sort, and one of them opened whole. */
+
+import {
+  type CellComponent,
+  FilterModule,
+  FormatModule,
+  InteractionModule,
+  ResizeTableModule,
+  ResponsiveLayoutModule,
+  SelectRowModule,
+  SortModule,
+  Tabulator,
+} from "tabulator-tables";
+import type { Report, Row } from "./data";
+import { count, h, section, short, spoken, untrusted } from "./dom";
+
+Tabulator.registerModule([
+  FilterModule,
+  FormatModule,
+  InteractionModule,
+  ResizeTableModule,
+  ResponsiveLayoutModule,
+  SelectRowModule,
+  SortModule,
+]);
+
+/** What marks a row, where the page is served by `synth review`. */
+export interface Marking {
+  /** What a row's mark is shown as. */
+  verdict(row: Row): "good" | "bad" | "";
+  /** What stands below an opened row. */
+  panel(row: Row): HTMLElement;
+}
+
+type Wanted = (row: Row) => boolean;
+
+export class Browser {
+  readonly element: HTMLElement;
+  private readonly report: Report;
+  private readonly table: Tabulator;
+  private readonly ready: Promise<void>;
+  private readonly detail = h("div", { class: "detail", "aria-live": "polite" });
+  private readonly told = h("p", { class: "note", id: "rows-told", role: "status" });
+  private readonly search = h("input", {
+    type: "search",
+    id: "rows-search",
+    placeholder: "words of instruction or text",
+  });
+  private readonly reason: HTMLSelectElement;
+  private readonly source: HTMLSelectElement;
+  private readonly lowest = h("input", { type: "number", id: "rows-lowest", step: "any" });
+  private readonly highest = h("input", { type: "number", id: "rows-highest", step: "any" });
+  private readonly marking: Marking | null;
+  private extra: { name: string; wanted: Wanted } | null = null;
+  private open: Row | null = null;
+
+  constructor(report: Report, marking: Marking | null) {
+    this.report = report;
+    this.marking = marking;
+    this.reason = choice("rows-reason", [
+      ["", "kept and rejected"],
+      ["kept", "kept"],
+      ["!kept", "rejected"],
+      ...report.strata
+        .filter(({ reason }) => reason !== "kept")
+        .map(({ reason, shown }): [string, string] => [reason, `${spoken(reason)} (${shown})`]),
+    ]);
+    const sources = [...new Set(report.rows.map((row) => row.source))].filter(Boolean).sort();
+    this.source = choice("rows-source", [
+      ["", "all sources"],
+      ...sources.map((name): [string, string] => [name, short(name, 40)]),
+    ]);
+    const grid = h("div", { id: "rows-table" });
+    this.element = section(
+      "rows",
+      "The rows",
+      h("p", {}, this.sampling()),
+      this.filters(sources.length > 1),
+      this.told,
+      h("div", { class: "browser" }, grid, this.detail),
+    );
+    this.table = this.made(grid);
+    this.ready = new Promise((built) => this.table.on("tableBuilt", () => built()));
+    addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** Shows the rows of a reason, all other filters let go. */
+  async show(reason: string): Promise<void> {
+    this.search.value = this.lowest.value = this.highest.value = this.source.value = "";
+    this.extra = null;
+    this.reason.value = reason;
+    await this.filter();
+    this.element.scrollIntoView();
+  }
+
+  /** Shows the rows for which something holds, such as those that a changed threshold moves. */
+  async showWhere(name: string, wanted: Wanted): Promise<void> {
+    this.reason.value = "";
+    this.extra = { name, wanted };
+    await this.filter();
+    this.element.scrollIntoView();
+  }
+
+  /** Draws a row's mark again. */
+  async remark(row: Row): Promise<void> {
+    await this.ready;
+    this.table.getRow(row.candidate)?.reformat();
+    if (this.open === row) this.openRow(row);
+  }
+
+  get opened(): Row | null {
+    return this.open;
+  }
+
+  /** Opens the row so many places further down. */
+  step(by: number): void {
+    const rows = this.table.getRows("active");
+    const at = rows.findIndex((row) => row.getData() === this.open);
+    const next = rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? 0 : at + by))];
+    if (!next) return;
+    this.select(next.getData() as Row);
+    void this.table.scrollToRow(next, "center", false);
+  }
+
+  private sampling(): string {
+    const all = this.report.strata.reduce((sum, { of }) => sum + of, 0);
+    const { length } = this.report.rows;
+    if (length === all) return `All ${count(all)} candidates and skipped segments.`;
+    return (
+      `${count(length)} of ${count(all)} candidates and skipped segments: of each reason an even` +
+      " sample over its scores, at least some of every reason. The filter says how many are shown" +
+      " of how many."
+    );
+  }
+
+  private filters(sources: boolean): HTMLElement {
+    const update = () => void this.filter();
+    for (const input of [this.search, this.lowest, this.highest])
+      input.addEventListener("input", update);
+    for (const input of [this.reason, this.source]) input.addEventListener("change", update);
+    const clear = () => void this.show("");
+    return h(
+      "form",
+      { class: "filters", onsubmit: (event) => event.preventDefault(), role: "search" },
+      labelled("Search", this.search),
+      labelled("Fate", this.reason),
+      sources && labelled("Source", this.source),
+      labelled("Log-probability from", this.lowest),
+      labelled("to", this.highest),
+      h("button", { type: "button", onclick: clear }, "Clear"),
+    );
+  }
+
+  private async filter(): Promise<void> {
+    await this.ready;
+    const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const { reason, source, lowest, highest, extra } = this;
+    const low = lowest.value === "" ? null : lowest.valueAsNumber;
+    const high = highest.value === "" ? null : highest.valueAsNumber;
+    const wanted = (row: Row): boolean =>
+      fits(row.reason, reason.value) &&
+      (!source.value || row.source === source.value) &&
+      (low === null || (row.logprob !== null && row.logprob >= low)) &&
+      (high === null || (row.logprob !== null && row.logprob <= high)) &&
+      (!extra || extra.wanted(row)) &&
+      holds(row, words);
+    this.table.setFilter(wanted);
+  }
+
+  private tell(shown: number): void {
+    const { value } = this.reason;
+    const stratum = this.report.strata.find(({ reason }) => reason === value);
+    const of = stratum
+      ? `, a sample of ${count(stratum.of)} ${spoken(value)}`
+      : ` of ${count(this.report.rows.length)} in this page`;
+    const which = this.extra ? `, ${this.extra.name}` : "";
+    this.told.textContent = `${count(shown)} rows${which}${stratum && stratum.of === stratum.shown ? "" : of}. j and k step through them.`;
+  }
+
+  private made(grid: HTMLElement): Tabulator {
+    const marks = this.marking;
+    const table = new Tabulator(grid, {
+      data: this.report.rows,
+      index: "candidate",
+      height: 460,
+      layout: "fitColumns",
+      responsiveLayout: "hide",
+      selectableRows: 1,
+      placeholder: "No row is like this",
+      columnDefaults: { headerHozAlign: "left" },
+      columns: [
+        { title: "fate", field: "reason", width: 120, formatter: fate },
+        {
+          title: "instruction",
+          field: "instruction",
+          widthGrow: 3,
+          minWidth: 180,
+          formatter: (cell) =>
+            this.button(cell.getRow().getData() as Row, cell.getValue() as string | null),
+        },
+        {
+          title: "text",
+          field: "text",
+          widthGrow: 3,
+          minWidth: 200,
+          responsive: 2,
+          formatter: (cell) => untrusted(short(String(cell.getValue()), 90)),
+        },
+        {
+          title: "log-prob.",
+          field: "logprob",
+          width: 96,
+          hozAlign: "right",
+          sorter: "number",
+          responsive: 1,
+          formatter: (cell) => h("span", {}, (cell.getValue() as number | null)?.toFixed(3) ?? ""),
+        },
+        {
+          title: "value",
+          field: "value",
+          width: 110,
+          responsive: 3,
+          formatter: (cell) => untrusted(short(String(cell.getValue() ?? ""), 24)),
+        },
+        ...(marks
+          ? [
+              {
+                title: "mark",
+                field: "candidate",
+                width: 80,
+                headerSort: false,
+                formatter: (cell: CellComponent) =>
+                  badge(marks.verdict(cell.getRow().getData() as Row)),
+              },
+            ]
+          : []),
+      ],
+    });
+    table.on("dataFiltered", (_filters, rows) => this.tell(rows.length));
+    table.on("rowClick", (_event, row) => this.select(row.getData() as Row));
+    return table;
+  }
+
+  private button(row: Row, instruction: string | null): HTMLElement {
+    const label = instruction === null ? "(no instruction)" : short(instruction, 110);
+    return h(
+      "button",
+      { type: "button", class: "open", onclick: () => this.select(row) },
+      untrusted(label),
+    );
+  }
+
+  private select(row: Row): void {
+    this.table.deselectRow();
+    this.table.selectRow(row.candidate);
+    this.openRow(row);
+  }
+
+  private openRow(row: Row): void {
+    this.open = row;
+    this.detail.replaceChildren(opened(row, this.report), this.marking?.panel(row) ?? "");
+  }
+
+  private key(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
+    if (event.key === "j") this.step(1);
+    else if (event.key === "k") this.step(-1);
+    else return;
+    event.preventDefault();
+  }
+}
+
+/** Whether the key goes into a field. */
+export function typing(event: KeyboardEvent): boolean {
+  const { target } = event;
+  return target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+}
+
+function fits(reason: string, wanted: string): boolean {
+  if (!wanted) return true;
+  return wanted === "!kept" ? reason !== "kept" : reason === wanted;
+}
+
+const searched = new WeakMap<Row, string>();
+
+function holds(row: Row, words: string[]): boolean {
+  if (!words.length) return true;
+  const text =
+    searched.get(row) ??
+    `${row.instruction ?? ""}\n${row.text}\n${row.document_id}\n${row.segment_id}`.toLowerCase();
+  searched.set(row, text);
+  return words.every((word) => text.includes(word));
+}
+
+function fate(cell: { getValue(): unknown }): HTMLElement {
+  const reason = String(cell.getValue());
+  return h("span", { class: reason === "kept" ? "badge kept" : "badge gone" }, spoken(reason));
+}
+
+function badge(verdict: string): HTMLElement {
+  return h(
+    "span",
+    { class: verdict ? `badge ${verdict === "good" ? "kept" : "gone"}` : "" },
+    verdict,
+  );
+}
+
+function choice(id: string, options: [value: string, label: string][]): HTMLSelectElement {
+  return h("select", { id }, ...options.map(([value, label]) => h("option", { value }, label)));
+}
+
+function labelled(name: string, input: HTMLElement): HTMLElement {
+  return h("label", {}, h("span", {}, name), input);
+}
+
+/** A row as a whole. */
+function opened(row: Row, report: Report): HTMLElement {
+  const other = row.collided_with ? report.others[row.collided_with] : undefined;
+  const clipped = row.clipped > row.text.length;
+  return h(
+    "article",
+    {},
+    h("h3", {}, row.instruction === null ? "(no instruction)" : untrusted(row.instruction)),
+    h(
+      "p",
+      { class: "note" },
+      h("span", { class: row.reason === "kept" ? "badge kept" : "badge gone" }, spoken(row.reason)),
+      row.value !== null && " ",
+      row.value !== null && untrusted(short(row.value, 200)),
+    ),
+    h(
+      "p",
+      { class: "note" },
+      `Characters ${count(row.start)} to ${count(row.end)} of document `,
+      untrusted(row.document_id),
+    ),
+    untrusted(row.text, "pre"),
+    clipped &&
+      h(
+        "p",
+        { class: "note" },
+        `The first ${count(row.text.length)} of ${count(row.clipped)} characters.`,
+      ),
+    other &&
+      h(
+        "div",
+        { class: "other" },
+        h("h4", {}, "The row that stayed instead"),
+        h("p", {}, untrusted(other.instruction ?? "(no instruction)")),
+        untrusted(other.text, "pre"),
+        h("p", { class: "note" }, "Document ", untrusted(other.document_id)),
+      ),
+    facts(row, report),
+  );
+}
+
+function facts(row: Row, report: Report): HTMLElement {
+  const told: [string, string | null][] = [
+    ["log-probability", row.logprob?.toFixed(4) ?? null],
+    ["r-IFD", row.r_ifd?.toFixed(4) ?? null],
+    ["IFD", row.ifd?.toFixed(4) ?? null],
+    ["tokens", row.tokens === null ? null : String(row.tokens)],
+    ["finish", row.finish],
+    ["masked", row.masked],
+    ["evidence", row.evidence],
+    ["collided with", row.collided_with],
+    ["segment", row.segment_id],
+    ["sample", row.instruction === null ? null : String(row.sample)],
+    ...Object.entries(row.metadata).map(([key, value]): [string, string] => [key, String(value)]),
+  ];
+  const provenance = report.provenance[row.provenance];
+  return h(
+    "div",
+    {},
+    h(
+      "dl",
+      { class: "facts" },
+      ...told
+        .filter(([, value]) => value !== null && value !== "")
+        .flatMap(([name, value]) => [
+          h("dt", {}, untrusted(name)),
+          h("dd", {}, untrusted(value ?? "")),
+        ]),
+    ),
+    provenance &&
+      h(
+        "details",
+        {},
+        h("summary", {}, "Provenance"),
+        untrusted(JSON.stringify(provenance, null, 2), "pre"),
+      ),
+  );
+}

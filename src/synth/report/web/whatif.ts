@@ -1,0 +1,153 @@
+/** Sliders for the thresholds: how many rows each value would keep, counted by `synth curate` itself. */
+
+import { axis, GRID, picture, redraw } from "./charts";
+import type { Report, Row, Sweep } from "./data";
+import { count, h, section, spoken } from "./dom";
+import type { Browser } from "./rows";
+
+interface Knob {
+  sweep: Sweep;
+  input: HTMLInputElement;
+  element: HTMLElement;
+}
+
+export function whatIf(report: Report, browser: Browser): HTMLElement | null {
+  const { sweeps, ledger } = report;
+  if (!sweeps.length || !ledger) return null;
+  const now = ledger.buckets.kept ?? 0;
+  const told = h("output", { id: "whatif-kept" });
+  const moved = h("p", { class: "note", id: "whatif-moved" });
+  const line = h("code", { id: "whatif-set" });
+  const show = h("button", { type: "button", disabled: true }, "Show them");
+  const reset = h("button", { type: "button" }, "As it is");
+  const knobs = sweeps.map((sweep) => knob(sweep, () => update()));
+  const turned = (): Knob[] => knobs.filter(({ sweep, input }) => at(input) !== sweep.current);
+  const stays = (row: Row): boolean =>
+    knobs.every(({ input }, k) => (row.stays[k] ?? 0) & (1 << at(input)));
+  const changes = (row: Row): boolean => stays(row) !== (row.reason === "kept");
+
+  const update = (): void => {
+    const some = turned();
+    const kept = keeps(report, some, stays, now);
+    told.value = `${some.length > 1 ? "about " : ""}${count(kept)}`;
+    const leave = report.rows.filter((row) => row.reason === "kept" && !stays(row)).length;
+    const back = report.rows.filter((row) => row.reason !== "kept" && stays(row)).length;
+    moved.textContent = some.length
+      ? `${kept >= now ? "+" : "−"}${count(Math.abs(kept - now))} segments. Of the rows in this page` +
+        ` ${count(leave)} would leave and ${count(back)} come back.` +
+        (some.length > 1 ? " With several sliders moved the count is an estimate." : "")
+      : "Exact for one slider at a time; nothing is moved yet.";
+    const given = some.map(({ sweep, input }) => `--set ${sweep.given[at(input)]}`);
+    line.textContent = given.length ? `synth curate ${given.join(" ")}` : "synth curate";
+    show.disabled = leave + back === 0;
+  };
+  show.addEventListener("click", () => void browser.showWhere("that would change", changes));
+  reset.addEventListener("click", () => {
+    for (const one of knobs) turn(one, one.sweep.current);
+    update();
+  });
+  update();
+  return section(
+    "whatif",
+    "What if",
+    h(
+      "div",
+      { class: "whatif-told", role: "status" },
+      h("p", { class: "big" }, told, ` of ${count(ledger.segments)} segments kept`),
+      moved,
+      h("p", {}, line),
+      h("p", { class: "buttons" }, show, reset),
+    ),
+    h("div", { class: "columns knobs" }, ...knobs.map(({ element }) => element)),
+  );
+}
+
+function at(input: HTMLInputElement): number {
+  return input.valueAsNumber;
+}
+
+/** How many segments stay: exact where one slider is moved, else by the rows in this page. */
+function keeps(report: Report, some: Knob[], stays: (row: Row) => boolean, now: number): number {
+  const [one] = some;
+  if (!one) return now;
+  if (some.length === 1) return one.sweep.kept[at(one.input)] ?? now;
+  let kept = 0;
+  for (const { reason, shown, of } of report.strata) {
+    if (!shown) continue;
+    const stay = report.rows.filter((row) => row.reason === reason && stays(row)).length;
+    kept += (stay / shown) * of;
+  }
+  return Math.round(kept);
+}
+
+function turn({ input }: Knob, to: number): void {
+  input.value = String(to);
+  input.dispatchEvent(new Event("input"));
+}
+
+function knob(sweep: Sweep, changed: () => void): Knob {
+  const id = `knob-${sweep.setting.replaceAll(/[^a-z0-9]/g, "-")}`;
+  const value = h("output", { for: id });
+  const input = h("input", {
+    type: "range",
+    id,
+    min: 0,
+    max: sweep.values.length - 1,
+    step: 1,
+    value: sweep.current,
+  });
+  const figure = drawing(sweep, input);
+  const tell = (): void => {
+    const stop = at(input);
+    value.value = `${count(sweep.values[stop] ?? 0)}: ${count(sweep.kept[stop] ?? 0)} kept`;
+    input.setAttribute("aria-valuetext", value.value);
+  };
+  input.addEventListener("input", () => {
+    tell();
+    redraw(figure);
+    changed();
+  });
+  tell();
+  const element = h(
+    "div",
+    { class: "knob" },
+    h("label", { for: id }, spoken(sweep.setting)),
+    value,
+    input,
+    h("p", { class: "note" }, sweep.about),
+    figure,
+  );
+  return { sweep, input, element };
+}
+
+function drawing(sweep: Sweep, input: HTMLInputElement): HTMLElement {
+  const points = sweep.values.map((value, stop) => [value, sweep.kept[stop] ?? 0]);
+  return picture({
+    title: `Kept by ${spoken(sweep.setting)}`,
+    height: 150,
+    option: (c) => ({
+      grid: { ...GRID, top: 10, bottom: 24, left: 50 },
+      tooltip: { trigger: "axis" },
+      xAxis: axis(c, "", { type: "value", min: "dataMin", max: "dataMax" }),
+      yAxis: axis(c, "", { type: "value", splitNumber: 2 }),
+      series: [
+        {
+          name: "kept",
+          type: "line",
+          data: points,
+          color: c.kept,
+          symbolSize: 5,
+          markLine: {
+            silent: true,
+            symbol: "none",
+            label: { show: false },
+            lineStyle: { color: c.ink, type: "dashed" },
+            data: [{ xAxis: sweep.values[at(input)] }],
+          },
+        },
+      ],
+    }),
+    head: [spoken(sweep.setting), "kept"],
+    rows: points,
+  });
+}
