@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import DatasetCardData
 
 from synth.settings.licences import hub_licence
-from synth.store.card import NOTES, CardFacts, card, with_changes, with_notes
+from synth.store.card import NOTES, CardFacts, Reviewed, card, with_changes, with_notes
 from synth.store.card.changes import CHANGES
 from synth.store.card.markdown import code, code_block, table
 from synth.store.dataset import Config, Split, features
@@ -159,6 +159,24 @@ def test_the_card_tells_which_benchmarks_were_looked_for() -> None:
     )
     assert "5 segments were dropped for a run of words of one of 140 benchmark questions" in text
     assert "- Not checked against `cais/mmlu (all)`: `no <network>`" in text.splitlines()
+
+
+def test_the_card_tells_what_people_found() -> None:
+    unread = card(FACTS)
+    assert "Read by people" not in unread
+    assert "- The instructions are machine-made and were not read by people." in unread.splitlines()
+    said = Reviewed(read=8, good=6, bad=2, interval=(0.4093, 0.9285))
+    text = card(replace(FACTS, reviewed=said))
+    told = (
+        "People read 8 of the 12 rows that the rules kept, drawn evenly over the log-probability of"
+        " the instruction, and found 6 good: 75.0% (95 % interval 40.9% to 92.8%, Wilson 1927)."
+        " The 2 that they found bad were removed."
+    )
+    assert told in text.splitlines()
+    assert "- The instructions are machine-made and of 12 people read 8." in text.splitlines()
+    assert "not read by people" not in text
+    good = card(replace(FACTS, reviewed=Reviewed(3, 3, 0, (0.4385, 1.0))))
+    assert "removed" not in good.split("## Read by people")[1].split("##")[0]
 
 
 def test_untrusted_text_cannot_leave_its_block() -> None:

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from synth.cli import app
 from synth.errors import InputError, RunError
 from synth.models.local import LocalModels
 from synth.recipe import Recipe, load_recipe
-from synth.stages.curate import curate
+from synth.stages.curate import curate, what_if
+from synth.stages.explain import explain
 from synth.stages.export import export
+from synth.store.candidates import candidates
+from synth.store.reviews import Mark, add_mark, read_marks
 from synth.store.run import Run
+from synth.tables.reviews import candidate_ids
 from tests.candidates import ID, row
 
 ANSWER = [
@@ -149,6 +154,108 @@ def test_no_candidates_at_all(tmp_path: Path) -> None:
     run.commit("backtranslate", "made", done.counts | {"segments": 0}, time.time())
     assert curate(run, recipe_of(), LocalModels()).counts["buckets"] == {"kept": 0}
     assert pl.read_parquet(run.curated).height == pl.read_parquet(run.rejected).height == 0
+
+
+def marks_of(run: Run) -> dict[str, Mark]:
+    """Segment id -> a mark, still without a verdict, of each candidate."""
+    rows = candidates(run, recipe_of().generate).collect()
+    names = zip(candidate_ids(rows), rows["segment_id"], strict=True)
+    return {segment: Mark(name, segment, 0, "") for name, segment in names}
+
+
+def say(run: Run, mark: Mark, verdict: str, comment: str = "") -> None:
+    add_mark(run, replace(mark, verdict=verdict, comment=comment))
+
+
+def test_marks_of_people_sort_again_and_without_a_new_one_nothing_is_done(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", [row(n, logprob=-7.0 if n == 9 else -0.3) for n in range(10)])
+    counts = curate(run, recipe_of(), LocalModels()).counts
+    assert counts["buckets"] == {"kept": 9, "unlikely": 1}
+    assert counts["reviewed"] == {"read": 0, "good": 0, "bad": 0}
+    before, marks = hashes(run), marks_of(run)
+    for number, verdict in enumerate(("bad", "good", "good")):
+        say(run, marks[ID[number]], verdict, "no hut")
+    # What a rule rejects is told apart: it says nothing of the rows kept.
+    say(run, marks[ID[9]], "bad")
+    done = curate(run, recipe_of(), LocalModels())
+    assert done.counts["buckets"] == {"kept": 8, "reviewed": 2}
+    assert done.counts["reviewed"] == {"read": 3, "good": 2, "bad": 1}
+    assert json.loads(run.ledger.read_text("utf-8")) == done.counts
+    told = pl.read_parquet(run.rejected).select("segment_id", "reason", "value", "evidence")
+    assert told.rows() == [
+        (ID[0], "reviewed", "no hut", None),
+        (ID[9], "reviewed", "bad", '{"also":"unlikely"}'),
+    ]
+    assert curate(run, recipe_of(), LocalModels()).skipped
+    say(run, marks[ID[1]], "good", "well put")  # a comment on a good row changes nothing
+    assert curate(run, recipe_of(), LocalModels()).skipped
+    for number in (0, 1, 2, 9):
+        say(run, marks[ID[number]], "")
+    assert not curate(run, recipe_of(), LocalModels()).skipped
+    assert hashes(run) == before
+
+
+def test_good_marks_on_rows_that_are_not_kept_do_not_count(tmp_path: Path) -> None:
+    rows = [row(0), row(1, logprob=-7.0), row(2), row(3, text=row(2)["text"], logprob=-0.9)]
+    run = run_of(tmp_path / "run", rows)
+    for mark in marks_of(run).values():
+        say(run, mark, "good")
+    counts = curate(run, recipe_of(), LocalModels()).counts
+    assert counts["buckets"] == {"kept": 2, "same_text": 1, "unlikely": 1}
+    assert counts["reviewed"] == {"read": 2, "good": 2, "bad": 0}
+
+
+def test_what_if_and_the_story_of_a_segment_know_the_marks(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", [row(n) for n in range(6)])
+    mark = marks_of(run)[ID[4]]
+    say(run, mark, "bad", "no hut")
+    assert what_if(run, {"as it is": recipe_of()}, LocalModels()).counts["kept"] == {"as it is": 5}
+    curate(run, recipe_of(), LocalModels())
+    (story,) = explain(run, recipe_of(), ID[4]).counts["samples"]
+    assert (story["fate"], story["value"]) == ("reviewed", "no hut")
+    assert story["mark"] == {
+        "verdict": "bad", "comment": "no hut", "time": read_marks(run)[mark.candidate].time,
+    }  # fmt: skip
+    command = ["curate", "--run", str(run.folder), "--set", "generate.scores=[]"]
+    told = CliRunner().invoke(app, [*command, "--explain", ID[4]])
+    assert "no hut" in told.stdout
+
+
+def test_the_ledger_and_the_card_tell_what_people_found(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", [row(n) for n in range(20)])
+    out, recipe = tmp_path / "out", recipe_of()
+    curate(run, recipe, LocalModels())
+    export(run, recipe, out)
+    assert "were not read by people" in (out / "README.md").read_text("utf-8")
+    rows = (out / "data" / "train-00000-of-00001.parquet").read_bytes()
+    marks = list(marks_of(run).values())
+    for mark in marks[:10]:
+        say(run, mark, "good")
+    command = ["export", "--run", str(run.folder), "--to", str(out), "--set", "generate.scores=[]"]
+    told = CliRunner().invoke(app, command)
+    assert (
+        "reviewed: people read 10 rows and found 10 good: 100.0% (95 % interval 72.2% to 100.0%);"
+        " those found bad (0) are removed" in told.stdout.splitlines()
+    )
+    card = (out / "README.md").read_text("utf-8")
+    assert "People read 10 of the 20 rows that the rules kept" in card
+    assert "100.0% (95 % interval 72.2% to 100.0%, Wilson 1927)." in card
+    assert (out / "data" / "train-00000-of-00001.parquet").read_bytes() == rows
+    say(run, marks[0], "bad")
+    assert CliRunner().invoke(app, command).exit_code == 0
+    card = (out / "README.md").read_text("utf-8")
+    assert "found 9 good: 90.0% (95 % interval 59.6% to 98.2%, Wilson 1927). The 1 that" in card
+    assert "| rejected: reviewed | 1 |" in card.splitlines()
+
+
+def test_a_broken_mark_stops_curation_in_one_line(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", [row(0)])
+    run.reviews.write_text("good\n", encoding="utf-8")
+    command = ["curate", "--run", str(run.folder), "--set", "generate.scores=[]", "--quiet"]
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 1
+    assert "reviews.jsonl:1: not a mark; correct or delete the line" in told.stderr
+    assert len(told.stderr.splitlines()) == 1
 
 
 QUESTION = (

@@ -23,7 +23,7 @@ from synth.store.dataset import Rows, layout, shards
 from synth.store.files import writing_parquet
 from synth.store.run import Run
 from synth.tables.candidate import CANDIDATE
-from synth.tables.published import Portrait, documents_for_test, evenly_by_score
+from synth.tables.published import Portrait, documents_for_test
 from synth.tables.sorting import CURATED, REJECTED
 
 ALL = "export.configs=[messages,alpaca,prompt_completion,provenance,rejected]"
@@ -171,8 +171,14 @@ def test_the_card_tells_of_these_rows(everything: Path) -> None:
     assert f"| `CC-BY-4.0` | {ROWS} |" in card
     assert f"nats | {-0.56} | {-0.44} |" in card
     assert card.count("```text") == 20
-    best = max(candidates(ROWS), key=lambda row: row["logprob"])
-    assert f"### 1\n\n```text\n{best['instruction']}\n```" in card
+
+
+def test_the_card_shows_a_row_of_each_tenth_likeliest_first(everything: Path) -> None:
+    card = (everything / "README.md").read_text("utf-8").partition("## Samples")[2]
+    shown = re.findall(r"### \d+\n\n```text\nWhat is [^?]* (\d+)\?\n```", card)
+    ranks = [int(number) * 7 % ROWS for number in shown]
+    assert [rank * 10 // ROWS for rank in ranks] == list(range(10))
+    assert ranks != list(range(0, ROWS, 6))  # by hash, not the first of each
 
 
 def test_types_are_those_every_reader_knows(everything: Path) -> None:
@@ -407,13 +413,6 @@ def test_the_test_documents_are_a_stable_share() -> None:
     assert documents_for_test(names[:1], 0.9).len() == 0
     assert documents_for_test(names, 0.0).len() == 0
     assert documents_for_test(names, 0.999).len() == 99
-
-
-def test_samples_go_down_the_ranks_at_even_steps() -> None:
-    rows = pl.DataFrame({"logprob": [-1.0, None, -0.5, -2.0], "segment_id": ["a", "b", "c", "d"]})
-    assert evenly_by_score(rows, 4).to_list() == [2, 0, 3, 1]
-    assert evenly_by_score(rows, 2).to_list() == [2, 3]
-    assert evenly_by_score(rows, 10).to_list() == [2, 0, 3, 1]
 
 
 def test_a_portrait_is_the_same_however_the_rows_are_cut() -> None:

@@ -17,7 +17,6 @@ import polars as pl
 import pytest
 
 from synth.errors import InputError, RunError
-from synth.store import reviews
 from synth.store.reviews import Mark, add_mark, read_marks
 from synth.store.run import Run
 from synth.tables.claims import claims
@@ -110,7 +109,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_mark(
     kept = add_mark(run, mark(0))
     whole, write = run.reviews.read_bytes(), os.write
     with monkeypatch.context() as patch:
-        patch.setattr(reviews.os, "write", lambda file, data: write(file, data[:20]))
+        patch.setattr(os, "write", lambda file, data: write(file, data[:20]))
         with pytest.raises(RunError, match=r"reviews\.jsonl: the disk is full"):
             add_mark(run, mark(1))
     assert run.reviews.read_bytes() == whole

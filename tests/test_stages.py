@@ -432,6 +432,7 @@ def test_a_segment_tells_its_story(run: Run, tiny_files: Path, corpus: list[str]
     kept = pl.read_parquet(run.curated)["segment_id"][0]
     (story,) = explain(run, recipe, kept).counts["samples"]
     assert story["fate"] == "kept"
+    assert story["mark"] is None
     assert all(rule["good"] for rule in story["rules"])
     (told,) = explain(run, strict, kept).counts["samples"]
     assert [r["rule"] for r in told["rules"] if not r["good"]] == ["instruction_short"]

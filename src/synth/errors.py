@@ -2,7 +2,7 @@
 
 SynthError
 ├── RecipeError      a recipe, or a `--set`, that cannot be used
-├── InputError       a file of pairs or a corpus that cannot be read
+├── InputError       a file of pairs, a corpus or a mark that cannot be read
 ├── AdapterError     an adapter that does not fit the base model or the prompt
 ├── ModelError       a model that cannot be loaded, or an engine that is missing or fails
 ├── TrainingError    a training run that would teach nothing
@@ -26,7 +26,7 @@ class RecipeError(SynthError):
 
 
 class InputError(SynthError):
-    """A file of pairs or a corpus that cannot be read."""
+    """A file of pairs, a corpus or a mark that cannot be read."""
 
 
 class AdapterError(SynthError):

@@ -95,7 +95,23 @@ def _show_ledger(outcome: "Outcome") -> None:
     _table(title, ("bucket", "segments", "share"), rows)
     if counts.get("rejected_candidates"):
         typer.echo(f"rejected candidates: {_facts(counts['rejected_candidates'])}")
+    _show_reviews(counts)
     _show_leaks(counts)
+
+
+def _show_reviews(counts: dict[str, Any]) -> None:
+    """What people said of the rows that they read."""
+    said = counts.get("reviewed")
+    if not said or not said["read"]:
+        return
+    from synth.tables.reviews import share_interval
+
+    low, high = share_interval(said["good"], said["read"])
+    typer.echo(
+        f"reviewed: people read {said['read']} rows and found {said['good']} good:"
+        f" {said['good'] / said['read']:.1%} (95 % interval {low:.1%} to {high:.1%});"
+        f" those found bad ({said['bad']}) are removed"
+    )
 
 
 def _show_leaks(counts: dict[str, Any]) -> None:

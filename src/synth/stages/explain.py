@@ -9,9 +9,11 @@ from synth.errors import RunError
 from synth.recipe import Recipe
 from synth.records import Outcome
 from synth.store.candidates import candidates
+from synth.store.reviews import Mark, read_marks
 from synth.store.run import Run
 from synth.tables.candidate import CANDIDATE
 from synth.tables.measures import measure
+from synth.tables.reviews import candidate_ids
 from synth.tables.rules import rules
 
 STAGE = "explain"
@@ -28,6 +30,7 @@ def explain(run: Run, recipe: Recipe, name: str) -> Outcome:
 
     Raises:
         RunError: When nothing was curated yet, or no segment or several have that id.
+        InputError: For a mark that cannot be read.
     """
     run.need("curate")
     is_it = pl.col("segment_id").str.starts_with(name.lower())
@@ -47,10 +50,20 @@ def explain(run: Run, recipe: Recipe, name: str) -> Outcome:
     collided = rows["collided_with"].drop_nulls().unique().to_list()
     other = pl.scan_parquet(run.curated).filter(pl.col("segment_id").is_in(collided))
     others = {row["segment_id"]: row for row in other.collect().to_dicts()}
+    marks = read_marks(run)
+    said = [marks.get(candidate) for candidate in candidate_ids(rows)]
     stories = [
-        _story(rows[number], others, recipe) for number in range(rows.height)
+        _story(rows[number], others, recipe) | {"mark": _told(said[number])}
+        for number in range(rows.height)
     ]  # a row each, as a frame
     return Outcome(STAGE, {"segment": found[0], "samples": stories})
+
+
+def _told(mark: Mark | None) -> dict[str, str] | None:
+    """What somebody said of a row."""
+    if mark is None:
+        return None
+    return {"verdict": mark.verdict, "comment": mark.comment, "time": mark.time}
 
 
 def _story(row: pl.DataFrame, others: dict[str, dict[str, Any]], recipe: Recipe) -> dict[str, Any]:

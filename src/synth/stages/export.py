@@ -16,7 +16,7 @@ from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
 from synth.stages.common import learnt_pairs
 from synth.stages.diff import diff, differs
-from synth.store.card import PLACE, CardFacts, card, with_changes, with_notes
+from synth.store.card import PLACE, CardFacts, Reviewed, card, with_changes, with_notes
 from synth.store.dataset import (
     CARD,
     GENERATED,
@@ -30,7 +30,8 @@ from synth.store.dataset import (
 )
 from synth.store.files import write_json, write_text
 from synth.store.run import Run
-from synth.tables.published import Portrait, documents_for_test, evenly_by_score
+from synth.tables.published import Portrait, documents_for_test
+from synth.tables.reviews import NOT_READ, review_sample, share_interval
 
 STAGE = "export"
 _SAMPLES = 10
@@ -126,7 +127,10 @@ def follow(text: str, before: str, old: Path | None, new: Path) -> str:
 
 
 def _samples(rows: Rows) -> pl.Series:
-    return evenly_by_score(_frame(rows.whole("logprob", "segment_id")), _SAMPLES)
+    """Places of the rows to show, likeliest first."""
+    scores = _frame(rows.whole("segment_id", "sample", "logprob"))
+    shown = scores.with_row_index("place")[review_sample(scores, _SAMPLES)]
+    return shown.sort("logprob", descending=True, nulls_last=True, maintain_order=True)["place"]
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:
@@ -188,12 +192,14 @@ def _facts(
     repo: str,
 ) -> CardFacts:
     evaluation = run.done("evaluate")
+    ledger = run.need("curate").counts
+    said = ledger.get("reviewed", NOT_READ)
     return CardFacts(
         name=recipe.name,
         base=recipe.model.base,
         version=__version__,
         configs=configs,
-        ledger=run.need("curate").counts,
+        ledger=ledger,
         licence=recipe.export.licence,
         licences=portrait.licences(),
         evaluation=evaluation.counts if evaluation else None,
@@ -203,6 +209,7 @@ def _facts(
         samples=portrait.samples(),
         pairs=Counter(pair.source for pair in pairs),
         repo=repo,
+        reviewed=Reviewed(**said, interval=share_interval(said["good"], said["read"])),
     )
 
 

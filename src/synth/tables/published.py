@@ -34,19 +34,6 @@ def _hash(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
-def evenly_by_score(rows: pl.DataFrame, count: int) -> pl.Series:
-    """Places of so many rows, from the likeliest on at even steps of rank.
-
-    Args:
-        rows: `logprob` and `segment_id` of all rows.
-        count: How many are wanted.
-    """
-    order = rows.with_row_index("place").sort(
-        ["logprob", "segment_id"], descending=[True, False], nulls_last=True
-    )
-    return order["place"].gather_every(max(1, rows.height // count)).head(count)
-
-
 class Portrait:
     """What a card says of rows, gathered from blocks of them in their order.
 

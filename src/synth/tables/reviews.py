@@ -12,6 +12,8 @@ from synth.tables.claims import claims
 from synth.tables.runs import BASE, MIX
 
 REASON = "reviewed"
+NOT_READ = {"read": 0, "good": 0, "bad": 0}
+"""What `tally` finds where nobody read anything."""
 CANDIDATE_OF = ("segment_id", "sample", "provenance")
 """The columns that say which generated row a row is."""
 _STRATA = 10

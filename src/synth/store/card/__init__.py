@@ -2,11 +2,11 @@
 
 from synth.store.card.body import body
 from synth.store.card.changes import with_changes
-from synth.store.card.facts import PLACE, CardFacts
+from synth.store.card.facts import PLACE, CardFacts, Reviewed
 from synth.store.card.metadata import metadata_of
 from synth.store.card.notes import NOTES, with_notes
 
-__all__ = ["NOTES", "PLACE", "CardFacts", "card", "with_changes", "with_notes"]
+__all__ = ["NOTES", "PLACE", "CardFacts", "Reviewed", "card", "with_changes", "with_notes"]
 
 
 def card(facts: CardFacts) -> str:

@@ -25,6 +25,7 @@ def body(facts: CardFacts) -> str:
         "How it was made": _made(facts),
         "From documents to rows": _funnel(facts),
         "Scores and lengths": _scores(facts),
+        "Read by people": _reviewed(facts),
         "Benchmarks": _benchmarks(facts.ledger),
         "Private data": _masked(facts.ledger),
         "Languages": _languages(facts),
@@ -107,6 +108,25 @@ def _scores(facts: CardFacts) -> str:
     return table(head, rows)
 
 
+def _reviewed(facts: CardFacts) -> str:
+    """How many rows people read, and what they found."""
+    said = facts.reviewed
+    if not said.read:
+        return ""
+    low, high = said.interval
+    gone = f" The {said.bad} that they found bad were removed." if said.bad else ""
+    return (
+        f"People read {said.read} of the {_passed(facts)} rows that the rules kept, drawn evenly"
+        f" over the log-probability of the instruction, and found {said.good} good:"
+        f" {said.good / said.read:.1%} (95 % interval {low:.1%} to {high:.1%}, Wilson 1927).{gone}"
+    )
+
+
+def _passed(facts: CardFacts) -> int:
+    """Rows that are kept, or would be if people had not marked them bad."""
+    return int(facts.ledger["buckets"]["kept"]) + facts.reviewed.bad
+
+
 def _benchmarks(ledger: Mapping[str, Any]) -> str:
     """Which benchmarks were looked for, and which were not."""
     looked = ledger["contamination"]
@@ -143,14 +163,16 @@ def _languages(facts: CardFacts) -> str:
 
 
 def _samples(facts: CardFacts) -> Iterator[str]:
-    yield f"{len(facts.samples)} rows at even steps of rank by log-probability, likeliest first."
+    yield f"{len(facts.samples)} rows, drawn evenly over their log-probability, likeliest first."
     for number, (instruction, response) in enumerate(facts.samples, 1):
         yield f"### {number}\n\n{code_block(instruction)}\n\n{code_block(response)}"
 
 
 def _limits(facts: CardFacts) -> str:
+    read = facts.reviewed.read
+    people = f"of {_passed(facts)} people read {read}" if read else "were not read by people"
     limits = [
-        "The instructions are machine-made and were not read by people.",
+        f"The instructions are machine-made and {people}.",
         "The responses are as right, as wrong and as one-sided as the corpus.",
         "A response is a passage that was not written as an answer: it may say less, or more, than"
         " its instruction asks for.",

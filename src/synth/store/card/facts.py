@@ -14,6 +14,23 @@ _SPOKEN = 0.05  # share of the responses from which a language is the dataset's;
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewed:
+    """What people said of rows that the rules kept.
+
+    Attributes:
+        read: Rows that they read.
+        good: Those that they marked good.
+        bad: Those that they marked bad, which are gone.
+        interval: Between which shares that of all rows lies, with 95 %.
+    """
+
+    read: int = 0
+    good: int = 0
+    bad: int = 0
+    interval: tuple[float, float] = (0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
 class CardFacts:
     """What the card says.
 
@@ -32,6 +49,7 @@ class CardFacts:
         samples: Instruction and response of some rows.
         pairs: Source -> pairs that the dataset includes.
         repo: Where the dataset is on the Hub.
+        reviewed: What people said of the generated rows.
     """
 
     name: str
@@ -48,6 +66,7 @@ class CardFacts:
     samples: Sequence[tuple[str, str]] = ()
     pairs: Mapping[str, int] = field(default_factory=dict)
     repo: str = PLACE
+    reviewed: Reviewed = Reviewed()
 
     def hub_licence(self) -> str:
         """The recipe's licence, or the one that every row has, else `other`."""
