@@ -28,7 +28,7 @@ from synth.cli.options import (
     ToHubOption,
 )
 from synth.cli.session import errors_told, local_models, session_of
-from synth.cli.show import show_pairs, tell, tell_difference
+from synth.cli.show import serve, show_pairs, tell, tell_difference
 
 if TYPE_CHECKING:
     from synth.records import Outcome
@@ -240,6 +240,23 @@ def report(
         from synth.stages.report import report as stage
 
         tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
+
+
+@app.command()
+def review(
+    recipe: RunRecipeOption = None,
+    run: RunOption = None,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Kept rows to read.")] = 200,
+    port: Annotated[int, typer.Option("--port", min=0, help="0 takes a free one.")] = 0,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """A page on this machine to mark rows good or bad on, until Ctrl-C."""
+    with session_of(recipe, run, None, writes=False, quiet=quiet) as session:
+        from synth.stages.review import review as stage
+
+        served = stage(session.run, session.recipe, local_models(), rows, port, session.listen)
+        serve(served, session, as_json)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from synth.records import Outcome
+    from synth.report.server import ReviewServer
     from synth.store.run import Run
 
 _PAIRS_SHOWN = 10
@@ -164,6 +166,22 @@ def tell_difference(outcome: "Outcome", as_json: bool) -> None:
         changed = [(key, *map(_cell, pair)) for key, pair in counts[name].items()]
         if changed:
             _table(f"Changed {what}", ("", "before", "after"), changed)
+
+
+def serve(server: "ReviewServer", session: Session, as_json: bool) -> None:
+    """Says where the page is, and serves it until Ctrl-C."""
+    session.wipe()
+    marks = session.run.reviews
+    if as_json:
+        typer.echo(json.dumps({"url": server.url, "marks": str(marks)}))
+    else:
+        typer.echo(f"Open {server.url}")
+        typer.echo(f"Marks are kept in {marks}; Ctrl-C ends this.")
+    sys.stdout.flush()
+    with suppress(KeyboardInterrupt):
+        server.serve()
+    if not as_json:
+        typer.echo("\n`synth curate` lets the rows go that were marked bad.")
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401

@@ -49,7 +49,7 @@ def report(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
         return Outcome(STAGE, done.counts, skipped=True)
     text, rows = drawn(run, recipe, models, listen)
     write_text(run.report, text)
-    counts = {"page": str(run.report), "bytes": len(text.encode()), "rows": rows}
+    counts = {"page": str(run.report), "bytes": len(text.encode()), "rows": len(rows)}
     run.commit(STAGE, fingerprint, counts, started)
     return Outcome(STAGE, counts)
 
@@ -61,8 +61,8 @@ def drawn(
     listen: Listener = silent,
     *,
     review: pl.Series | None = None,
-) -> tuple[str, int]:
-    """The page, and how many rows it shows.
+) -> tuple[str, list[dict[str, Any]]]:
+    """The page, and the rows that it shows.
 
     Args:
         run: A run that has something.
@@ -77,7 +77,7 @@ def drawn(
     """
     facts = _of_run(run, recipe) | {"review": review is not None}
     if run.done("curate") is None:
-        return page(facts | _NO_ROWS), 0
+        return page(facts | _NO_ROWS), []
     listen(Progress(STAGE, note="counting"))
     numbers = _numbers(run)
     chosen = overview.stratified(numbers, _ROWS)
@@ -88,17 +88,16 @@ def drawn(
     facts["strata"] = strata(chosen, dict(numbers.group_by("reason").len().iter_rows()))
     facts["sweeps"] = []
     listen(Progress(STAGE, note="drawing"))
-    text = ""
+    turn = {place: turn for turn, place in enumerate(review if review is not None else ())}
     for clip in _CLIPS:
         shown = shown_rows(run, chosen["place"], clip)
-        asked_for = set() if review is None else set(review.to_list())
         for row, place in zip(shown.rows, chosen["place"], strict=True):
-            row["asked"] = place in asked_for
+            row["asked"] = turn.get(place)
             row["stays"] = []
         text = page(facts | asdict(shown))
         if len(text) <= _PAGE:
             break
-    return text, chosen.height
+    return text, shown.rows
 
 
 _NO_ROWS: dict[str, Any] = {

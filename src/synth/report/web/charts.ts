@@ -137,7 +137,7 @@ function completed(option: Option): Option {
   return {
     backgroundColor: "transparent",
     color: c.series,
-    textStyle: { color: c.ink, fontFamily: "inherit" },
+    textStyle: { color: c.ink, fontFamily: getComputedStyle(document.body).fontFamily },
     animationDuration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 300,
     aria: { enabled: true },
     ...option,

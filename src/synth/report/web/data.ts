@@ -78,6 +78,8 @@ export interface Row {
   source: string;
   metadata: Record<string, unknown>;
   provenance: number;
+  /** Its turn among the rows that people are asked to read. */
+  asked: number | null;
   /** For each sweep the stops at which the row is kept, as bits. */
   stays: number[];
 }

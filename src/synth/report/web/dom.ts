@@ -55,6 +55,10 @@ export function table(head: string[], rows: Cell[][], caption?: string): HTMLEle
       ? h("th", { scope: "row" }, shown)
       : h("td", { class: number ? "number" : undefined }, shown);
   };
+  const column = (name: string, at: number): HTMLElement => {
+    const numbers = at > 0 && typeof rows.find((row) => row[at] !== null)?.[at] === "number";
+    return h("th", { scope: "col", class: numbers ? "number" : undefined }, name);
+  };
   return h(
     "div",
     { class: "table-scroll", tabindex: 0, role: "region", "aria-label": caption ?? "table" },
@@ -62,7 +66,7 @@ export function table(head: string[], rows: Cell[][], caption?: string): HTMLEle
       "table",
       {},
       caption && h("caption", {}, caption),
-      h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))),
+      h("thead", {}, h("tr", {}, ...head.map(column))),
       h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map(cell)))),
     ),
   );

@@ -48,7 +48,7 @@ export function funnel(report: Report, show: (reason: string) => void): HTMLElem
   const figure = picture({
     title: "Where every segment went",
     note: "Each segment ends in exactly one bucket. Choose a bucket to see its rows.",
-    height: Math.max(300, 40 + 34 * buckets.length),
+    height: Math.max(300, 60 + 38 * buckets.length),
     option: (c) => sankey(c, buckets),
     head: ["bucket", "segments", "share", "kind"],
     rows,
@@ -94,7 +94,7 @@ function sankey(c: Colours, buckets: [string, number][]): Option {
         top: 8,
         bottom: 8,
         nodeWidth: 14,
-        nodeGap: 10,
+        nodeGap: 15,
         draggable: false,
         emphasis: { focus: "adjacency" },
         data: nodes,

@@ -23,8 +23,9 @@ const COLOUR = {
   responses: "gold",
 } as const;
 
-function colour(c: Colours, name: string): string {
-  return c[COLOUR[name as keyof typeof COLOUR] ?? "accent"];
+function colour(c: Colours, name: string, at: number): string | undefined {
+  const known = COLOUR[name as keyof typeof COLOUR];
+  return known ? c[known] : c.series[at % c.series.length];
 }
 
 /** Counts between edges as bars, one series a group, the recipe's limits drawn in. */
@@ -41,9 +42,7 @@ export function histogram(data: Histogram): HTMLElement {
   };
   return picture({
     title: data.about,
-    note: data.limits.length
-      ? `Lines: ${data.limits.map((l) => `${l.setting} = ${l.value}`).join(", ")}`
-      : undefined,
+    note: limitsTold(data),
     option: (c) => ({
       grid: GRID,
       legend: { top: 0, textStyle: { color: c.ink } },
@@ -53,14 +52,23 @@ export function histogram(data: Histogram): HTMLElement {
         valueFormatter: (value: number) =>
           share ? `${value.toFixed(1)} %` : value.toLocaleString("en"),
       },
-      xAxis: axis(c, "", { type: "category", data: spans, axisTick: { show: false } }),
+      xAxis: axis(c, "", {
+        type: "category",
+        data: spans,
+        axisTick: { show: false },
+        axisLabel: {
+          color: c.muted,
+          hideOverlap: true,
+          formatter: (_span: string, at: number) => count(data.edges[at] ?? 0),
+        },
+      }),
       yAxis: axis(c, share ? "% of each" : "rows", { type: "value", nameGap: 42 }),
       series: names.map((name, at) => ({
         name,
         type: "bar",
         data: values(at),
         stack: share ? undefined : "all",
-        color: colour(c, name),
+        color: colour(c, name, at),
         barCategoryGap: "8%",
         markLine: at === 0 ? limits(c, data) : undefined,
       })),
@@ -70,12 +78,24 @@ export function histogram(data: Histogram): HTMLElement {
   });
 }
 
+function within(edges: number[]): (limit: { value: number }) => boolean {
+  return ({ value }) => value >= (edges[0] ?? 0) && value <= (edges.at(-1) ?? 0);
+}
+
+function limitsTold({ edges, limits: all }: Histogram): string | undefined {
+  const told = all.map((limit) => {
+    const place = within(edges)(limit) ? "dashed" : "outside";
+    return `${limit.setting} ${limit.value} (${place})`;
+  });
+  return told.length ? told.join(", ") : undefined;
+}
+
 function limits(c: Colours, { edges, limits: drawn }: Histogram): object | undefined {
   const at = (value: number): number => {
     const place = edges.findIndex((edge) => edge > value);
     return place < 0 ? edges.length - 2 : Math.max(0, place - 1);
   };
-  const data = drawn.map(({ value }) => ({ xAxis: at(value) }));
+  const data = drawn.filter(within(edges)).map(({ value }) => ({ xAxis: at(value) }));
   const label = { show: false };
   return { silent: true, symbol: "none", lineStyle: { color: c.ink, type: "dashed" }, label, data };
 }
@@ -166,7 +186,7 @@ function bars(
         name,
         type: "bar",
         data: shown.map((row) => row[at + 1]),
-        color: colour(c, name),
+        color: colour(c, name, at),
       })),
     }),
     head: ["", ...names],

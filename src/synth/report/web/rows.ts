@@ -32,6 +32,8 @@ export interface Marking {
   panel(row: Row): HTMLElement;
 }
 
+const ASKED = "?";
+
 type Wanted = (row: Row) => boolean;
 
 export class Browser {
@@ -58,6 +60,7 @@ export class Browser {
     this.report = report;
     this.marking = marking;
     this.reason = choice("rows-reason", [
+      ...(marking ? ([[ASKED, "to read"]] as [string, string][]) : []),
       ["", "kept and rejected"],
       ["kept", "kept"],
       ["!kept", "rejected"],
@@ -81,6 +84,7 @@ export class Browser {
     );
     this.table = this.made(grid);
     this.ready = new Promise((built) => this.table.on("tableBuilt", () => built()));
+    void this.filter();
     addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -158,7 +162,7 @@ export class Browser {
     const low = lowest.value === "" ? null : lowest.valueAsNumber;
     const high = highest.value === "" ? null : highest.valueAsNumber;
     const wanted = (row: Row): boolean =>
-      fits(row.reason, reason.value) &&
+      fits(row, reason.value) &&
       (!source.value || row.source === source.value) &&
       (low === null || (row.logprob !== null && row.logprob >= low)) &&
       (high === null || (row.logprob !== null && row.logprob <= high)) &&
@@ -180,7 +184,9 @@ export class Browser {
   private made(grid: HTMLElement): Tabulator {
     const marks = this.marking;
     const table = new Tabulator(grid, {
-      data: this.report.rows,
+      data: [...this.report.rows].sort(
+        (one, other) => (one.asked ?? Infinity) - (other.asked ?? Infinity),
+      ),
       index: "candidate",
       height: 460,
       layout: "fitColumns",
@@ -276,8 +282,9 @@ export function typing(event: KeyboardEvent): boolean {
   return target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 }
 
-function fits(reason: string, wanted: string): boolean {
+function fits({ reason, asked }: Row, wanted: string): boolean {
   if (!wanted) return true;
+  if (wanted === ASKED) return asked !== null;
   return wanted === "!kept" ? reason !== "kept" : reason === wanted;
 }
 
