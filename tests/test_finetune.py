@@ -1,6 +1,7 @@
 """Training for real on a tiny model: resumed bit for bit, stopped early, planned, on processes."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -18,12 +19,14 @@ from trl import SFTConfig, SFTTrainer
 
 from synth.errors import TrainingError, is_full
 from synth.models.local import LocalModels
+from synth.models.protocols import LossPoint
 from synth.models.supervised import SupervisedTrainer
 from synth.models.training import train_adapter
-from synth.models.watch import last_whole_checkpoint
+from synth.models.watch import last_whole_checkpoint, loss_points
 from synth.prompt import Example
 from synth.recipe import Recipe, load_recipe
-from synth.stages.finetune import finetune
+from synth.records import Pair
+from synth.stages.finetune import finetune, lengths
 from synth.store.run import Run
 
 WEIGHTS = "adapter_model.safetensors"
@@ -70,6 +73,31 @@ def test_checkpoints_of_another_training_are_not_used(tiny_files: Path, tmp_path
     (run.training / "fingerprint").write_text("other", encoding="utf-8")
     finetune(run, recipe_of(tiny_files), LocalModels())
     assert len(info(run)["losses"]) >= 2
+
+
+def test_what_a_trainer_logs_becomes_points() -> None:
+    history = [
+        {"loss": 3.0, "grad_norm": 1.5, "learning_rate": 1e-3, "epoch": 0.5, "step": 2},
+        {"eval_loss": 2.5, "eval_runtime": 1.0, "step": 2},
+        {"loss": 2.0, "grad_norm": math.inf, "learning_rate": 5e-4, "step": 4},
+        {"loss": 1.0, "step": 6},
+        {"train_runtime": 9.0, "train_loss": 2.0, "step": 6},
+    ]
+    assert loss_points(history) == [
+        LossPoint(2, 3.0, None, 1e-3, 1.5),
+        LossPoint(2, None, 2.5),
+        LossPoint(4, 2.0, None, 5e-4, None),
+        LossPoint(6, 1.0, None),
+    ]
+
+
+def test_lengths_are_of_few_pairs_at_even_steps() -> None:
+    pairs = [Pair("a" * (number % 90), "b" * number) for number in range(5000)]
+    found = lengths(pairs)
+    assert found == [[number % 90, number] for number in range(0, 5000, 3)]
+    assert len(lengths(pairs[:2000])) == 2000
+    assert len(lengths(pairs[:2001])) == 1001
+    assert lengths([]) == []
 
 
 def test_a_half_written_checkpoint_is_not_believed(tmp_path: Path) -> None:

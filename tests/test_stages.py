@@ -23,6 +23,7 @@ from synth.models.protocols import Engine, Question, Request, Score
 from synth.recipe import Recipe, load_recipe
 from synth.records import Completion, Progress
 from synth.stages.backtranslate import backtranslate
+from synth.stages.common import read_adapter, split_pairs
 from synth.stages.curate import curate, what_if
 from synth.stages.estimate import estimate
 from synth.stages.evaluate import evaluate
@@ -106,7 +107,28 @@ def test_finetune_learns_and_says_what_it_did(run: Run, tiny_files: Path) -> Non
     info = json.loads((run.adapter / "synth.json").read_text("utf-8"))
     held_out = [point["held_out"] for point in info["losses"] if point["held_out"] is not None]
     assert held_out[-1] < held_out[0]
+    logged = [point for point in info["losses"] if point["train"] is not None]
+    assert [point["step"] for point in logged] == [2, 4]
+    assert all(0 < point["learning_rate"] <= 0.005 for point in logged)
+    assert all(point["grad_norm"] > 0 for point in logged)
+    measured = [point for point in info["losses"] if point["held_out"] is not None]
+    assert {(point["learning_rate"], point["grad_norm"]) for point in measured} == {(None, None)}
+    train = split_pairs(recipe_of(tiny_files).pairs).train
+    assert info["lengths"] == [[len(pair.instruction), len(pair.response)] for pair in train]
     assert not list(run.folder.glob("*.part"))
+
+
+def test_an_adapter_of_before_is_read(run: Run, tiny_files: Path, corpus: list[str]) -> None:
+    path = run.adapter / "synth.json"
+    told = json.loads(path.read_text("utf-8"))
+    del told["lengths"]
+    for point in told["losses"]:
+        del point["learning_rate"], point["grad_norm"]
+    path.write_text(json.dumps(told), encoding="utf-8")
+    assert finetune(run, recipe_of(tiny_files), LocalModels()).skipped
+    adapter = read_adapter(run.adapter, recipe_of(tiny_files), LocalModels())
+    assert (adapter.losses, adapter.lengths) == (told["losses"], [])
+    assert backtranslate(run, recipe_of(tiny_files), Scripted(), corpus).counts["candidates"] > 0
 
 
 def test_finetune_is_skipped_only_while_nothing_changed(run: Run, tiny_files: Path) -> None:

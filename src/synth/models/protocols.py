@@ -36,11 +36,22 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class LossPoint:
-    """Losses at a step of training: mean nats per supervised token; None where not measured."""
+    """What was logged at a step of training; None where it was not.
+
+    Attributes:
+        step: Steps done.
+        train: Loss on the examples since the last such point, mean nats per supervised token.
+        held_out: Loss on the held-out pairs, in the same unit.
+        learning_rate: At this step.
+        grad_norm: Norm of the gradients before they are clipped; None too where it is no number,
+            as at a step that half precision skips.
+    """
 
     step: int
     train: float | None
     held_out: float | None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

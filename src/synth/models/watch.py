@@ -47,12 +47,22 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
 
 
 def loss_points(history: Iterable[Mapping[str, Any]]) -> list[LossPoint]:
-    """The losses of a trainer's log, in its order."""
+    """The losses of a trainer's log, in its order, and what was logged with them."""
     return [
-        LossPoint(entry["step"], entry.get("loss"), entry.get("eval_loss"))
+        LossPoint(
+            entry["step"],
+            entry.get("loss"),
+            entry.get("eval_loss"),
+            entry.get("learning_rate"),
+            _finite(entry.get("grad_norm")),
+        )
         for entry in history
         if "loss" in entry or "eval_loss" in entry
     ]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:

@@ -116,8 +116,11 @@ class AdapterInfo:
     pairs_hash: str
     fingerprint: str
     losses: list[dict[str, float | None]]
+    """Fields of `LossPoint`; older adapters lack those after `held_out`."""
     control: dict[str, int] = field(default_factory=dict)
     """Control line -> training pairs that had it."""
+    lengths: list[list[int]] = field(default_factory=list)
+    """Characters of instruction and response, of some of the training pairs."""
 
     def write(self, adapter: Path) -> None:
         """Writes the metadata into the adapter's folder."""

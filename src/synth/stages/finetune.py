@@ -15,6 +15,7 @@ from synth.store.files import replace_folder, write_text
 from synth.store.run import Run
 
 STAGE = "finetune"
+_LENGTHS = 2000  # pairs whose lengths are remembered
 
 
 def finetune(
@@ -84,6 +85,7 @@ def finetune(
         info = AdapterInfo(
             recipe.model.base, identity, prompt_of(recipe).hash, len(train), pairs_hash,
             fingerprint, losses, dict(Counter(wanted[: len(train)])) if any(wanted) else {},
+            lengths(train),
         )  # fmt: skip
         info.write(part)
         run.forget(STAGE)
@@ -92,6 +94,12 @@ def finetune(
         run.commit(STAGE, fingerprint, counts, started)
         shutil.rmtree(run.training, ignore_errors=True)
     return Outcome(STAGE, counts)
+
+
+def lengths(pairs: Sequence[Pair]) -> list[list[int]]:
+    """Characters of instruction and response of at most 2,000 pairs, at even steps."""
+    step = max(1, -(-len(pairs) // _LENGTHS))
+    return [[len(pair.instruction), len(pair.response)] for pair in pairs[::step]]
 
 
 def _ready_checkpoints(run: Run, fingerprint: str) -> None:
