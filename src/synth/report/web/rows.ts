@@ -178,7 +178,7 @@ export class Browser {
       ? `, a sample of ${count(stratum.of)} ${spoken(value)}`
       : ` of ${count(this.report.rows.length)} in this page`;
     const which = this.extra ? `, ${this.extra.name}` : "";
-    this.told.textContent = `${count(shown)} rows${which}${stratum && stratum.of === stratum.shown ? "" : of}. j and k step through them.`;
+    this.told.textContent = `${count(shown)} ${shown === 1 ? "row" : "rows"}${which}${stratum && stratum.of === stratum.shown ? "" : of}. j and k step through them.`;
   }
 
   private made(grid: HTMLElement): Tabulator {
