@@ -46,8 +46,9 @@ class Site:
         self, method: str, path: str, body: bytes | None = None, **headers: str | None
     ) -> Asked:
         """A request with the token and our own host, unless told otherwise."""
-        named = {"Host": f"127.0.0.1:{self.port}", "X-Synth-Token": self.token}
-        named |= {name.replace("_", "-"): value for name, value in headers.items()}  # type: ignore[dict-item]
+        named: dict[str, str | None] = {"Host": f"127.0.0.1:{self.port}"}
+        named["X-Synth-Token"] = self.token
+        named |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         connection.putrequest(method, path, skip_host=True)
         if body is not None:

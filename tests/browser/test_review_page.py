@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from synth.models.local import LocalModels
 from synth.report.server import ReviewServer
@@ -76,9 +76,15 @@ def test_two_tabs_keep_one_anothers_marks(served: tuple[Run, ReviewServer], open
     expect(two.locator("#review-told")).to_contain_text("3 of 20 rows read")
 
 
-def test_a_mark_that_is_not_kept_is_told(served: tuple[Run, ReviewServer], opened: Opened) -> None:
-    page = opened(served[1].url)
+def test_a_mark_that_is_not_kept_is_told(
+    served: tuple[Run, ReviewServer], chromium: Browser
+) -> None:
+    page = chromium.new_page()
+    page.goto(served[1].url)
+    page.wait_for_selector("html[data-ready]")
     page.route("**/marks", lambda route: route.abort())
     page.keyboard.press("j")
     page.keyboard.press("g")
     expect(page.locator("#review-told")).to_contain_text("Not saved")
+    assert read_marks(served[0]) == {}
+    page.close()

@@ -15,7 +15,7 @@ from synth.tables.reviews import candidate_ids
 _OTHER_CLIP = 3000  # characters of the row that stayed instead
 _SHOWN = (
     "segment_id sample document_id start end text instruction reason value collided_with evidence"
-    " masked finish tokens logprob r_ifd ifd metadata provenance"
+    " masked finish tokens logprob r_ifd ifd wanted metadata provenance"
 ).split()
 _SCORES = ("logprob", "r_ifd", "ifd")
 
