@@ -84,13 +84,19 @@ export interface Row {
   stays: number[];
 }
 
+/** What each value of a threshold would keep. */
 export interface Sweep {
   setting: string;
+  /** Of a setting that is a pair, which of the two. */
+  bound: number | null;
   about: string;
-  values: number[];
+  /** Ascending; null is the rule off. */
+  values: (number | null)[];
   current: number;
   kept: number[];
+  /** How `--set` is told each. */
   given: string[];
+  /** Of the measure; empty where there is none. */
   edges: number[];
   counts: number[];
 }
