@@ -1,5 +1,7 @@
 """What a report draws of rows, and which rows it shows."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
@@ -18,7 +20,7 @@ from synth.tables.overview import (
 from synth.text.verbs import asked, verb_and_object
 
 
-def numbers(**columns: list[float | None]) -> pl.DataFrame:
+def numbers(**columns: list[Any]) -> pl.DataFrame:
     """Rows of `NUMBERS`; what is not named is null."""
     size = len(next(iter(columns.values())))
     schema = {"reason": pl.String, **dict.fromkeys(NUMBERS, pl.Float32)}

@@ -132,3 +132,17 @@ def test_the_command_names_a_run_that_is_none(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["report", "--run", str(tmp_path / "none")])
     assert result.exit_code == 1
     assert "no run of synth here" in result.stderr
+
+
+def test_a_row_knows_its_place_in_its_document(tmp_path: Path) -> None:
+    spans = [(0, 100), (100, 230), (240, 300)]
+    rows = [row(n, document_id="d", start=start, end=end) for n, (start, end) in enumerate(spans)]
+    run = curated_run(tmp_path / "run", [*rows, row(9)])
+    report(run, recipe_of(), LocalModels())
+    shown = {one["segment_id"]: one for one in facts_in(run.report)["rows"]}
+    middle = shown[rows[1]["segment_id"]]
+    assert (middle["part"], middle["parts"], middle["document_end"]) == (2, 3, 300)
+    assert middle["before"] == rows[0]["text"][-240:]
+    assert middle["after"] == rows[2]["text"][:240]
+    alone = shown[row(9)["segment_id"]]
+    assert (alone["before"], alone["after"], alone["part"], alone["parts"]) == ("", "", 1, 1)

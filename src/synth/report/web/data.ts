@@ -63,7 +63,14 @@ export interface Row {
   start: number;
   end: number;
   text: string;
+  /** Characters of the whole text. */
   clipped: number;
+  /** What stands on either side of it in its document. */
+  before: string;
+  after: string;
+  part: number;
+  parts: number;
+  document_end: number;
   instruction: string | null;
   reason: string;
   value: string | null;
