@@ -367,7 +367,7 @@ function opened(row: Row, report: Report): HTMLElement {
 
 /** Where the text stands in its document, as a bar. */
 function span({ start, end, document_end: all }: Row): HTMLElement {
-  const part = h("span");
+  const part = h("div");
   part.style.left = `${(100 * start) / Math.max(1, all)}%`;
   part.style.width = `${(100 * (end - start)) / Math.max(1, all)}%`;
   return h("div", { class: "span", "aria-hidden": "true" }, part);
