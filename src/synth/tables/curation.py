@@ -98,7 +98,7 @@ def look_at(candidates: Candidates, look: Look, looked: Callable[[int], None]) -
         looked: Told how many rows were looked at so far.
     """
     facts, claims = [pl.DataFrame(schema=FACTS)], [pl.DataFrame(schema=CLAIM)]
-    measures = []
+    measures: list[pl.DataFrame] = []
     sketches = look.sketches(candidates.count)
     spared = start = 0
     for seen in ahead(look, candidates.blocks(*look.columns)):
@@ -113,7 +113,7 @@ def look_at(candidates: Candidates, look: Look, looked: Callable[[int], None]) -
     if start != candidates.count:
         raise AssertionError(f"{start} of {candidates.count} candidates were read")
     rows = pl.concat(facts).with_columns(rank=_rank())
-    return Seen(rows, pl.concat(claims), spared, sketches, pl.concat(measures or [look.nothing]))
+    return Seen(rows, pl.concat(claims), spared, sketches, pl.concat(measures or [pl.DataFrame()]))
 
 
 def _rank() -> pl.Expr:

@@ -57,7 +57,7 @@ class Seen:
         claims: Rows of `CLAIM`; positions count from the block's first row.
         spared: Rows that share no more than stock wording with a benchmark.
         sketches: Side -> sketches of the block's rows; empty ones for rows without a generation.
-        measures: `position` and what is to be remembered, of the rows that no rule claims.
+        measures: `position` and what is to be remembered, of the rows that nothing claims.
     """
 
     facts: pl.DataFrame
@@ -89,12 +89,6 @@ class Look:
             if tools.questions.height
             else None
         )
-
-    @property
-    def nothing(self) -> pl.DataFrame:
-        """What is remembered of no rows."""
-        kinds = {"position": pl.UInt32, **CANDIDATE, **MEASURED}
-        return pl.DataFrame(schema={name: kinds[name] for name in ("position", *self._remember)})
 
     @property
     def columns(self) -> list[str]:
@@ -129,14 +123,15 @@ class Look:
                 sketch.put(part["position"].to_numpy(), said[side], compiled=self._compiled)
         judged = rows.hstack(pl.concat(measures))
         found.append(judge(judged, self._rules))
-        remembered = _without(judged.select("position", *self._remember), found[1])
+        counts = pl.col(pl.Int64).cast(pl.Int32)
+        remembered = judged.select("position", *self._remember).with_columns(counts)
         if self._index is not None:
             contaminated, spared = self._contaminated(rows, shared, found[1], self._index)
             found.append(contaminated)
         if "drop" in self._settings.private.actions.values():
             found.append(self._private(_without(rows, *found)))
         facts = self._facts(block).with_columns(suspect=suspects)
-        return Seen(facts, pl.concat(found), spared, sketches, remembered)
+        return Seen(facts, pl.concat(found), spared, sketches, _without(remembered, *found))
 
     def sketches(self, count: int) -> dict[Side, Sketch]:
         """Of each side that is compared empty sketches of so many rows."""

@@ -14,6 +14,7 @@ from synth.tables.alike import Embeddings, Near, Sketches
 from synth.tables.candidate import Candidates
 from synth.tables.claims import CLAIM, claims
 from synth.tables.duplicates import Check, Repeats, Side, Texts, settled
+from synth.tables.linking import linked
 from synth.tables.looking import Tools, side_of
 from synth.tables.private import SIDES
 from synth.tables.selection import choices, select
@@ -75,6 +76,10 @@ class Settling:
     def claimed(self) -> pl.DataFrame:
         """All claims, by position."""
         return pl.concat([pl.DataFrame(schema=CLAIM), *self._claims]).sort("position")
+
+    def linked(self, rows: Rows, settings: Duplicates, *, compiled: bool) -> Rows:
+        """For each of these rows the place of the first whose fate hangs together with its own."""
+        return linked(self._rows["segment"], self._sketches, rows, settings, compiled=compiled)
 
     def outrank(self, by: str) -> None:
         """Of a segment's open rows that of the best rank stays."""
