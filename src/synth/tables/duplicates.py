@@ -10,7 +10,7 @@ import polars as pl
 
 from synth.tables.ahead import ahead
 from synth.tables.kernels import COMPILE_FROM
-from synth.tables.near import Rows, near_duplicates, neighbours, suspects
+from synth.tables.near import Rows, alike, near_duplicates, neighbours, suspects
 from synth.tables.sketches import (
     ShingleSets,
     Sketch,
@@ -46,18 +46,21 @@ class Shingled:
 
     def __init__(self, texts: Texts, count: int, *, compiled: bool) -> None:
         """Has read none of these texts, `count` of them."""
-        self._texts, self._count, self._compiled = texts, count, compiled
-        self._known: dict[int, npt.NDArray[np.uint32]] = {}
+        self._texts, self._compiled = texts, compiled
+        self._place = np.full(count, -1, np.int32)
+        self._sets = ShingleSets(np.empty(0, np.uint32), np.empty(0, np.int64))
 
-    def of(self, rows: Rows) -> ShingleSets:
-        """The shingles of those rows, which are ascending."""
-        new = np.array([row for row in rows.tolist() if row not in self._known], np.int64)
-        read = _sets(self._texts, self._count, new, self._compiled)
-        parts = np.split(read.hashes, read.ends[:-1]) if new.size else []
-        self._known |= dict(zip(new.tolist(), parts, strict=True))
-        sets = [np.empty(0, np.uint32), *(self._known[row] for row in rows.tolist())]
-        ends = np.cumsum([one.size for one in sets])[1:]
-        return ShingleSets(np.concatenate(sets), ends)
+    def of(self, rows: Rows) -> tuple[ShingleSets, Rows]:
+        """The shingles of those rows among others', and the places of theirs."""
+        new = np.sort(rows[self._place[rows] < 0])
+        if new.size:
+            read, known = _sets(self._texts, self._place.size, new, self._compiled), self._sets
+            self._place[new] = known.ends.size + np.arange(new.size)
+            self._sets = ShingleSets(
+                np.concatenate([known.hashes, read.hashes]),
+                np.concatenate([known.ends, known.hashes.size + read.ends]),
+            )
+        return self._sets, self._place[rows].astype(np.int64)
 
 
 class Side:
@@ -121,6 +124,11 @@ class Side:
             return Repeats(left, found, similarity).where(found >= 0)
 
         return check
+
+    def prepare(self, rows: Rows, threshold: float) -> None:
+        """Reads at once the shingles that checks of some of these rows may ask for."""
+        rows = rows[self._sketch.prints[rows] != 0]
+        self._shingled.of(alike(self._sketch.slots, rows, threshold, compiled=self._compiled))
 
 
 def settled(checks: Mapping[str, Check], order: Rows) -> Iterator[tuple[str, Repeats]]:

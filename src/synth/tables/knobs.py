@@ -42,7 +42,7 @@ class Knob:
 
     def of(self, settings: Curate) -> Value:
         """Its value there; None where the rule is off."""
-        value = reduce(getattr, self.setting.split("."), settings)
+        value: Any = reduce(getattr, self.setting.split("."), settings)
         return value if self.bound is None or value is None else value[self.bound]
 
     def turned(self, settings: Curate, value: Value, reach: tuple[float, float]) -> Curate | None:

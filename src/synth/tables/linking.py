@@ -8,7 +8,7 @@ import polars as pl
 
 from synth.settings import Duplicates
 from synth.settings.curation import Side
-from synth.tables.near import Rows, join, suspects
+from synth.tables.near import Rows, hanging, join
 from synth.tables.sketches import Sketch
 from synth.tables.words import Hashes
 
@@ -19,20 +19,23 @@ def linked(
     rows: Rows,
     settings: Duplicates,
     *,
+    sure: bool,
     compiled: bool,
 ) -> Rows:
     """For each row the place of the first that it hangs together with, its own where it is alone.
 
     Together are the samples of a segment, equal texts, and those whose signatures are equal in a
-    band, and so on from row to row. Whatever further rows go, `Settling` decides on the rows that
-    are together without regard to others. By their meaning any two rows may be alike: where
-    embeddings are compared all are together.
+    band, and so on from row to row. Whatever further rows go, one that is alone neither goes for
+    another nor sends one away. By their meaning any two rows may be alike: where embeddings are
+    compared all are together.
 
     Args:
         segments: Of all rows the segment.
         sketches: Side -> what is remembered of the texts of all rows.
         rows: Those that are asked about, ascending.
         settings: What is compared.
+        sure: `Settling` decides on the rows that are together without regard to others; otherwise
+            fewer are together, and those that are not alone must be settled all at once.
         compiled: Whether to compile the loops; the result is the same.
     """
     if settings.semantic is not None:
@@ -45,7 +48,8 @@ def linked(
         said = prints[later] != 0
         join(later[said], earlier[said], group, compiled=compiled)
         if settings.near is not None:
-            for later, earlier in suspects(sketches[name].slots, rows, settings.near):
+            slots = sketches[name].slots
+            for later, earlier in hanging(slots, rows, settings.near, sure=sure):
                 join(later, earlier, group, compiled=compiled)
     return group
 

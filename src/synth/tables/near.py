@@ -27,7 +27,7 @@ def near_duplicates(
     slots: Signatures,
     order: Rows,
     threshold: float,
-    shingles_of: Callable[[Rows], ShingleSets],
+    shingles_of: Callable[[Rows], tuple[ShingleSets, Rows]],
     *,
     compiled: bool,
 ) -> tuple[Rows, npt.NDArray[np.float32]]:
@@ -39,7 +39,7 @@ def near_duplicates(
         slots: Signatures of all rows.
         order: The rows that are compared, best first.
         threshold: Jaccard similarity of the sets of shingles from which a row goes.
-        shingles_of: Gives the shingles of some rows, ascending.
+        shingles_of: Gives the shingles of some rows, among others, and the places of theirs.
         compiled: Whether to compile the loops; the result is the same.
     """
     found, nearness = np.full(order.size, -1, np.int64), np.zeros(order.size, np.float32)
@@ -53,8 +53,7 @@ def near_duplicates(
     rows = order[members]
     asked = _unsure(slots, rows, ends, threshold)
     place = np.full(rows.size, -1, np.int64)
-    place[asked[np.argsort(rows[asked])]] = np.arange(asked.size)
-    sets = shingles_of(np.sort(rows[asked]))
+    sets, place[asked] = shingles_of(rows[asked])
     kept_by, alike = np.full(rows.size, -1, np.int64), np.zeros(rows.size, np.float32)
     _settle.way(compiled)(
         slots, rows, ends, place, sets.hashes, sets.ends, threshold, _MARGIN, _FAR, kept_by, alike
@@ -63,6 +62,36 @@ def near_duplicates(
     found[members[gone]] = rows[kept_by[gone]]
     nearness[members[gone]] = alike[gone]
     return found, nearness
+
+
+def alike(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
+    """The rows that seem as similar as the threshold to another one, by their signatures."""
+    group = _groups(slots, order, threshold, compiled=compiled)
+    found: Rows = order[(np.bincount(group, minlength=order.size) > 1)[group]]
+    return found
+
+
+def hanging(
+    slots: Signatures, order: Rows, threshold: float, *, sure: bool
+) -> Iterator[tuple[Rows, Rows]]:
+    """Places of rows on which `near_duplicates` decides together, whatever rows are left out.
+
+    Args:
+        slots: Signatures of all rows.
+        order: The rows.
+        threshold: Jaccard similarity.
+        sure: Pairs that cannot be that similar are told as well, so that no row that is not told
+            shares a band with one that is.
+    """
+    for later, earlier in suspects(slots, order, threshold):
+        if sure:
+            yield later, earlier
+            continue
+        # In a bucket of more rows others are compared when some of the best are left out.
+        crowded = np.bincount(later, minlength=order.size) >= _LEADERS
+        near = similarities(slots, order[later], order[earlier]) >= threshold - _MARGIN
+        told = near | crowded[later]
+        yield later[told], earlier[told]
 
 
 def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:

@@ -77,9 +77,16 @@ class Settling:
         """All claims, by position."""
         return pl.concat([pl.DataFrame(schema=CLAIM), *self._claims]).sort("position")
 
-    def linked(self, rows: Rows, settings: Duplicates, *, compiled: bool) -> Rows:
-        """For each of these rows the place of the first whose fate hangs together with its own."""
-        return linked(self._rows["segment"], self._sketches, rows, settings, compiled=compiled)
+    def linked(self, rows: Rows, settings: Duplicates, *, sure: bool, compiled: bool) -> Rows:
+        """For each of these rows the place of the first that it hangs with; see `linked`."""
+        segments = self._rows["segment"]
+        return linked(segments, self._sketches, rows, settings, sure=sure, compiled=compiled)
+
+    def prepare(self, rows: Rows, settings: Duplicates) -> None:
+        """Reads at once what settling some of these rows may ask for."""
+        if settings.near is not None:
+            for name in settings.sides:
+                self._side(name).prepare(rows, settings.near)
 
     def outrank(self, by: str) -> None:
         """Of a segment's open rows that of the best rank stays."""

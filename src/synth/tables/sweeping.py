@@ -100,16 +100,21 @@ def sweep(
     rows = seen.measures["position"].to_numpy().astype(np.int64)
     places = _places(seen.facts[rows]["segment"], seen.measures["sample"], asked)
     now, plans = _plans(seen.measures, settings)
-    plans.append(_near(settings, now))
     settling = Settling(seen.facts, [seen.claims], seen.sketches, candidates, tools)
     del seen
-    fates = _Fates(settling, rows, settings, compiled=compiled)
+    fates = _Fates(settling, rows, settings, sure=True, compiled=compiled)
+    fates.prepare()
     start = fates.after(None, now)
     swept = []
     for plan in plans:
         if len(plan.values) > 1:
             current = plan.values.index(plan.knob.of(settings))
             swept.append(_told(plan, current, _settled(plan, fates, start, current), places))
+    near = _near(settings)
+    if near.values:
+        current = near.values.index(settings.duplicates.near)
+        settled = _settled_near(near, settling, rows, start, compiled=compiled)
+        swept.append(_told(near, current, settled, places))
     return swept
 
 
@@ -160,13 +165,13 @@ def _pass(measures: pl.DataFrame, settings: Curate, name: str) -> Mask:
     return np.ones(measures.height, bool)
 
 
-def _near(settings: Curate, now: Mask) -> _Plan:
+def _near(settings: Curate) -> _Plan:
     """The plan of `NEAR`; it has no values where signatures are not compared."""
     current = settings.duplicates.near
     values = [] if current is None else sorted({*NEAR_VALUES, current})
     turned = [NEAR.turned(settings, value, (0, 0)) for value in values]
     variants = [one for one in turned if one is not None]
-    return _Plan(NEAR, list(values), variants, [np.packbits(now)] * len(values), [], [])
+    return _Plan(NEAR, list(values), variants, [], [], [])
 
 
 def _histogram(values: pl.Series, stops: Sequence[Value]) -> tuple[list[float], list[int]]:
@@ -189,11 +194,23 @@ def _settled(
         fate = start
         for number in way:
             left = np.unpackbits(plan.left[number], count=start.left.size).astype(bool)
-            if plan.knob is NEAR:
-                fate = fates.under(plan.variants[number]).after(None, left)
-            else:
-                fate = fates.after(fate, left)
+            fate = fates.after(fate, left)
             yield number, fate.taken
+
+
+def _settled_near(
+    plan: _Plan, settling: Settling, rows: Rows, start: "_Fate", *, compiled: bool
+) -> Iterator[tuple[int, Mask]]:
+    """The same for `NEAR`; those values at once whose bands are of an equal width."""
+    fates, width = None, 0
+    for number, variant in enumerate(plan.variants):
+        near = variant.duplicates.near or 1.0
+        if fates is None or band_width(near) != width:
+            width = band_width(near)
+            fates = _Fates(settling, rows, variant, sure=False, compiled=compiled)
+            if not number:
+                fates.read()
+        yield number, fates.under(variant).after(None, start.left).taken
 
 
 def _told(plan: _Plan, current: int, settled: Iterator[tuple[int, Mask]], places: Rows) -> Swept:
@@ -222,27 +239,29 @@ class _Fate:
 class _Fates:
     """Settles rows, those alone of which something changed."""
 
-    def __init__(self, settling: Settling, rows: Rows, settings: Curate, *, compiled: bool) -> None:
-        self._settling, self._rows = settling, rows
-        self._compiled = compiled
-        self._groups: dict[int, Rows] = {}
-        self._use(settings)
+    def __init__(
+        self, settling: Settling, rows: Rows, settings: Curate, *, sure: bool, compiled: bool
+    ) -> None:
+        """Finds out which rows hang together (see linking.py)."""
+        self._settling, self._rows, self._settings = settling, rows, settings
+        self._group = settling.linked(rows, settings.duplicates, sure=sure, compiled=compiled)
+        self._sizes = np.bincount(self._group, minlength=rows.size)
+        self._several = (self._sizes > 1)[self._group]
+        self._whole: Mask | None = None
 
-    def _use(self, settings: Curate) -> None:
-        self._settings = settings
-        width = band_width(settings.duplicates.near or 1.0)
-        if width not in self._groups:
-            self._groups[width] = self._settling.linked(
-                self._rows, settings.duplicates, compiled=self._compiled
-            )
-        self._group = self._groups[width]
-        counts = np.bincount(self._group, minlength=self._rows.size)
-        self._several = (counts > 1)[self._group]
+    def read(self) -> None:
+        """Reads at once what is asked for under any value."""
+        self._settling.prepare(self._rows[self._several], self._settings.duplicates)
+
+    def prepare(self) -> None:
+        """Settles first what most values ask for: groups of which all rows are left."""
+        self.read()
+        self._whole = self._away(self._several)
 
     def under(self, settings: Curate) -> "_Fates":
         """The same under settings that compare rows by another threshold."""
         other = copy(self)
-        other._use(settings)
+        other._settings, other._whole = settings, None
         return other
 
     def after(self, before: _Fate | None, left: Mask) -> _Fate:
@@ -256,17 +275,26 @@ class _Fates:
         touched = np.zeros(left.size, bool)
         touched[self._group[changed]] = True
         touched = touched[self._group]
-        scope = touched & left & self._several
+        there = touched & left
+        counts = np.bincount(self._group[there], minlength=left.size)
         away = before.away & ~touched
-        if scope.any():
-            away |= scope & ~self._stay(scope)
+        if self._whole is None:
+            known = np.zeros(left.size, bool)
+        else:
+            known = there & (counts == self._sizes)[self._group]
+            away |= self._whole & known
+        away |= self._away(there & ~known & (counts > 1)[self._group])
         return _Fate(left, away, self._taken(left & ~away))
 
-    def _stay(self, scope: Mask) -> Mask:
+    def _away(self, scope: Mask) -> Mask:
+        """Which of these rows go for another of them."""
+        if not scope.any():
+            return scope
         some = self._settling.among(self._wide(scope))
         some.outrank(self._settings.rank)
         some.repeated(self._settings.duplicates)
-        return some.open[self._rows]
+        gone: Mask = scope & ~some.open[self._rows]
+        return gone
 
     def _taken(self, stay: Mask) -> Mask:
         if not self._settings.select.asks:
