@@ -43,7 +43,8 @@ class Knob:
     def of(self, settings: Curate) -> Value:
         """Its value there; None where the rule is off."""
         value: Any = reduce(getattr, self.setting.split("."), settings)
-        return value if self.bound is None or value is None else value[self.bound]
+        found: Value = value if self.bound is None or value is None else value[self.bound]
+        return found
 
     def turned(self, settings: Curate, value: Value, reach: tuple[float, float]) -> Curate | None:
         """The settings with that value; None where it is none that they can have.

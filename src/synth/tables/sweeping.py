@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from synth.errors import RecipeError
 from synth.settings import Curate
 from synth.tables.candidate import Candidates
 from synth.tables.curation import look_at
@@ -38,7 +39,7 @@ class Swept:
         measure: What it is compared with; empty for what is measured between rows.
         values: Ascending; a last None is the rule off.
         current: Place of the recipe's value among them.
-        kept: Segments kept under each.
+        kept: Segments kept under each; 0 where the quotas of the recipe cannot be met.
         stays: (values, rows asked about) whether the row is kept.
         given: How `--set` is told each.
         edges: Where the bins of the histogram begin, and where the last ends; empty: there is none.
@@ -91,7 +92,7 @@ def sweep(
         looked: Told how many rows were looked at so far.
 
     Raises:
-        RecipeError: A rule, a quota or a column of the recipe that cannot be used.
+        RecipeError: A rule of the recipe that cannot be used.
     """
     compiled = candidates.count + tools.questions.height >= COMPILE_FROM
     wanted = list(dict.fromkeys(["sample", *(knob.measure for knob in KNOBS)]))
@@ -300,7 +301,10 @@ class _Fates:
         if not self._settings.select.asks:
             return stay
         some = self._settling.among(self._wide(stay))
-        some.select(self._settings.select)
+        try:
+            some.select(self._settings.select)
+        except RecipeError:
+            return np.zeros(stay.size, bool)
         return some.open[self._rows]
 
     def _wide(self, mask: Mask) -> Mask:
