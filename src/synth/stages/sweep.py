@@ -1,0 +1,45 @@
+"""Candidates -> how many segments each value of each threshold of `curate` would keep."""
+
+import polars as pl
+
+from synth.models.protocols import Models
+from synth.recipe import Recipe
+from synth.records import Listener, Progress, silent
+from synth.stages.curate import check_rank, tools_of
+from synth.store.benchmarks import read_benchmarks
+from synth.store.candidates import CandidateRows
+from synth.store.reviews import read_marks
+from synth.store.run import Run
+from synth.tables.sweeping import Swept
+from synth.tables.sweeping import sweep as sweep_rows
+
+STAGE = "sweep"
+
+
+def sweep(
+    run: Run, recipe: Recipe, models: Models, asked: pl.DataFrame, listen: Listener = silent
+) -> list[Swept]:
+    """What `curate` would keep if one threshold were another; writes nothing.
+
+    Args:
+        run: A run with candidates.
+        recipe: Its recipe.
+        models: Where an embedder comes from, if the recipe names one.
+        asked: Rows of which it is to be told whether they stay: `segment_id` and `sample`.
+        listen: Told of progress.
+
+    Raises:
+        SynthError: As `curate` does.
+    """
+    run.need("backtranslate")
+    check_rank(recipe)
+    listen(Progress(STAGE, note="reading benchmarks"))
+    tools = tools_of(recipe, models, read_benchmarks(recipe.curate.contamination), read_marks(run))
+    rows = CandidateRows(run, recipe.generate)
+    return sweep_rows(
+        rows,
+        recipe.curate,
+        tools,
+        asked,
+        lambda done: listen(Progress(STAGE, done, rows.count, "candidate", "looking")),
+    )
