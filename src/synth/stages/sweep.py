@@ -1,10 +1,17 @@
 """Candidates -> how many segments each value of each threshold of `curate` would keep."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
 import polars as pl
+from pydantic import BaseModel
 
 from synth.models.protocols import Models
 from synth.recipe import Recipe
 from synth.records import Listener, Progress, silent
+from synth.settings import Curate, Duplicates
 from synth.stages.curate import check_rank, tools_of
 from synth.store.benchmarks import read_benchmarks
 from synth.store.candidates import CandidateRows
@@ -43,3 +50,19 @@ def sweep(
         asked,
         lambda done: listen(Progress(STAGE, done, rows.count, "candidate", "looking")),
     )
+
+
+def described(swept: Swept) -> dict[str, Any]:
+    """What a page needs to draw it, beside the rows."""
+    section, *keys = reversed(swept.setting.split("."))
+    settings: type[BaseModel] = {"duplicates": Duplicates}.get("".join(keys), Curate)
+    told = asdict(swept)
+    del told["stays"], told["measure"]
+    return told | {"about": settings.model_fields[section].description or ""}
+
+
+def bits(swept: Sequence[Swept], count: int) -> list[list[int]]:
+    """Of each of `count` rows asked about, and each threshold: under which values the row stays."""
+    places = [1 << np.arange(len(one.values), dtype=np.int64) for one in swept]
+    found = [at @ one.stays.astype(np.int64) for at, one in zip(places, swept, strict=True)]
+    return np.stack(found, axis=1).tolist() if found else [[] for _ in range(count)]
