@@ -28,7 +28,7 @@ Tabulator.registerModule([
 export interface Marking {
   /** What a row's mark is shown as. */
   verdict(row: Row): "good" | "bad" | "";
-  /** What stands below an opened row. */
+  /** What stands above an opened row. */
   panel(row: Row): HTMLElement;
 }
 
@@ -264,7 +264,7 @@ export class Browser {
 
   private openRow(row: Row): void {
     this.open = row;
-    this.detail.replaceChildren(opened(row, this.report), this.marking?.panel(row) ?? "");
+    this.detail.replaceChildren(this.marking?.panel(row) ?? "", opened(row, this.report));
   }
 
   private key(event: KeyboardEvent): void {
