@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from synth.cli.drawing import safe
+from synth.cli.voice import safe
 from synth.recipe import load_recipe
 from synth.store.candidates import candidates
 from synth.store.run import Run
