@@ -149,6 +149,7 @@ def _write(
         File -> kind of private data -> how many values were masked.
     """
     written, masked = 0, {"curated": Counter[str](), "rejected": Counter[str]()}
+    told = Counter[str]()
     with (
         writing_parquet(run.curated, pl.Schema(CURATED)) as curated,
         writing_parquet(run.rejected, pl.Schema(REJECTED)) as rejected,
@@ -159,7 +160,8 @@ def _write(
             masked["curated"] += masked_values(part.kept)
             masked["rejected"] += masked_values(part.gone)
             written += part.kept.height + part.gone.height
-            listen(Progress(STAGE, written, count, "candidate", "writing"))
+            told += Counter(kept=part.kept.height, rejected=part.gone.height)
+            listen(Progress(STAGE, written, count, "candidate", "writing", counts=dict(told)))
     if written != count:
         raise RunError(f"{run.candidates}: changed while it was read; curate again")
     return {name: dict(sorted(counts.items())) for name, counts in masked.items()}
