@@ -57,9 +57,10 @@ class _Bar:
 
     def wipe(self) -> None:
         """Takes the bar away."""
-        live, self._live, self._now = self._live, None, None
+        live, self._live = self._live, None
         if live is not None:
             live.stop()
+        self._now = None
 
     def _started(self) -> "Live":
         from rich.live import Live
@@ -106,7 +107,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._paces: dict[str, Pace] = {}
-        self._last: dict[str, tuple[float, str]] = {}
+        self._last: dict[str, tuple[float, str, bool]] = {}
 
     def listen(self, progress: "Progress") -> None:
         """Tells how far a stage is, unless it was told just now."""
@@ -115,14 +116,19 @@ class _Lines:
         pace.hear(progress, now)
         if not self._is_due(progress, now):
             return
-        self._last[progress.stage] = now, progress.note
+        self._last[progress.stage] = now, progress.note, _ends(progress)
         amount, outcomes = ", ".join(pace_told(progress, pace, now)), safe(outcomes_told(progress))
         told = f"{amount} ({outcomes})" if amount and outcomes else amount or outcomes
         remark(f"{progress.stage}: {told}")
 
     def _is_due(self, progress: "Progress", now: float) -> bool:
-        if progress.stage not in self._last or progress.done == progress.total > 0:
+        if progress.stage not in self._last:
             return True
-        before, note = self._last[progress.stage]
-        waits = progress.done <= progress.found and progress.note != note  # loading, as a rule
-        return waits or now - before >= _PLAIN_EVERY
+        before, note, ended = self._last[progress.stage]
+        waits = progress.done <= progress.found  # loading, as a rule
+        new = progress.note != note and (waits or _ends(progress))
+        return new or _ends(progress) > ended or now - before >= _PLAIN_EVERY
+
+
+def _ends(progress: "Progress") -> bool:
+    return progress.done == progress.total > 0

@@ -62,11 +62,11 @@ def show_summary(outcome: "Outcome", seconds: float) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, padding=(0, 2))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for key, value in outcome.counts.items():
-        if value is not None and value != {}:
+        if value is not None and value != {} and (key, value) != ("resumed_from", 0):
             table.add_row(_WORDS.get(key, _plain(key)), Text(safe(_told(value))))
     console = voice.console(voice.stdout())
     console.print(Text(state_of(outcome, seconds), style="bold"))

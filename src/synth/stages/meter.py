@@ -51,24 +51,21 @@ class Meter:
             self.first_error = self.first_error or completion.error
         self.declined += declines(completion.text)
         if self.done % _EVERY == 0:
-            self._tell_speed("generating")
+            seconds = max(1e-6, time.monotonic() - self.began)
+            self.tell(
+                f"{self.prompt_tokens / seconds:,.0f} tokens/s in,"
+                f" {self.new_tokens / seconds:,.0f} out"
+            )
 
     def measure(self) -> None:
         """One measure more of what scores are made of."""
         self.measured += 1
         if self.measured % _EVERY == 0:
-            self._tell_speed("scoring")
+            self.tell("scoring")
 
     def end(self) -> None:
         """Nothing more will come."""
         self.tell("", whole=True)
-
-    def _tell_speed(self, what: str) -> None:
-        seconds = max(1e-6, time.monotonic() - self.began)
-        self.tell(
-            f"{what}, {self.prompt_tokens / seconds:,.0f} tokens/s in,"
-            f" {self.new_tokens / seconds:,.0f} out"
-        )
 
     def tell(self, note: str, *, whole: bool = False) -> None:
         """How far it is, of what by the bytes read so far will be the whole."""

@@ -261,10 +261,12 @@ class _Job:
 def _together(files: "Iterable[LocalFile]") -> "Iterator[list[LocalFile]]":
     """The files in parts that are sent at once; after each it can be told how far it is."""
     part: list[LocalFile] = []
+    size = 0
     for file in files:
         part.append(file)
-        if sum(one.size for one in part) >= _AT_ONCE:
+        size += file.size
+        if size >= _AT_ONCE:
             yield part
-            part = []
+            part, size = [], 0
     if part:
         yield part
