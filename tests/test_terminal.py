@@ -208,8 +208,12 @@ def test_a_terminal_gets_a_bar_with_rate_and_outcomes() -> None:
     assert "  910 kept; wri\ufffd[2Jting" in seen
     assert "rejected" not in seen  # none were
     lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).rstrip() for line in seen.split("\n")]
-    assert lines[-4:] == ["merge: done in 0:01:01", "  merged onto the              original base",
-                          "  held-out prompts compared    16", ""]  # fmt: skip
+    assert [line.strip("\r") for line in lines[-4:]] == [
+        "merge: done in 0:01:01",
+        "  merged onto the              original base",
+        "  held-out prompts compared    16",
+        "",
+    ]
 
 
 def test_no_color_is_respected() -> None:

@@ -54,6 +54,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
                     " lower finetune.learning_rate and look at the pairs"
                 )
             self._last[name] = loss
+            self._tell(state)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Marks the checkpoint just written."""
