@@ -137,6 +137,9 @@ def test_two_processes_train_one_adapter(tiny_files: Path, tmp_path: Path) -> No
     result = subprocess.run(launch, capture_output=True, text=True, env=environment, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count('"finetune"') == 1
+    logs = {path.name: path.read_text("utf-8") for path in run.logs.iterdir()}
+    assert set(logs) == {"finetune.log", "finetune-1.log"}
+    assert all("synth.models.watch: step 4" in text for text in logs.values())
     alone = Run(tmp_path / "alone")
     finetune(alone, recipe_of(tiny_files), LocalModels())
     together, single = info(run)["losses"], info(alone)["losses"]

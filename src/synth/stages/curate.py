@@ -60,7 +60,7 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
         rows,
         recipe.curate,
         tools,
-        lambda done: listen(Progress(STAGE, done, rows.count, "candidate", "looking")),
+        lambda done: listen(Progress(STAGE, done, rows.count, "candidate", _looking(done, rows))),
     )
     ledger = _ledger(recipe, made.counts, result, benchmarks)
     counted = sum(ledger["buckets"].values())
@@ -75,6 +75,10 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
     write_json(run.ledger, ledger)
     run.commit(STAGE, fingerprint, ledger, started)
     return Outcome(STAGE, ledger)
+
+
+def _looking(done: int, rows: CandidateRows) -> str:
+    return "looking" if done < rows.count else "comparing with one another"
 
 
 def _depends(run: Run, recipe: Recipe, models: Models) -> list[object]:
