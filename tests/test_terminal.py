@@ -39,6 +39,7 @@ try:
 except typer.Exit as end:
     sys.exit(end.exit_code)
 print("afterwards")
+logging.getLogger("late").warning("too late")
 """
 
 
@@ -56,7 +57,7 @@ def work(body: str, cwd: Path, **environment: str) -> subprocess.CompletedProces
 
 def test_what_libraries_write_goes_to_the_log_and_what_synth_says_does_not(tmp_path: Path) -> None:
     done = work("noise(); say('a result'); remark('progress')", tmp_path)
-    assert (done.stdout, done.stderr) == ("a result\nafterwards\n", "progress\n")
+    assert (done.stdout, done.stderr) == ("a result\nafterwards\n", "progress\ntoo late\n")
     first, *lines = (tmp_path / LOG).read_text("utf-8").splitlines()
     assert re.fullmatch(r"=== \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ synth work", first)
     told = "\n".join(lines)
@@ -66,6 +67,12 @@ def test_what_libraries_write_goes_to_the_log_and_what_synth_says_does_not(tmp_p
     assert "UserWarning: a warning" in told
     assert "a result" not in told
     assert "progress" not in told
+
+
+def test_handlers_that_libraries_made_write_to_the_log_to_the_end(tmp_path: Path) -> None:
+    done = work("logging.getLogger('late').addHandler(logging.StreamHandler())", tmp_path)
+    assert (done.stdout, done.stderr) == ("afterwards\n", "")
+    assert (tmp_path / LOG).read_text("utf-8").splitlines()[1:] == ["too late"]
 
 
 def test_a_log_grows_and_only_the_part_of_the_command_is_shown(tmp_path: Path) -> None:
