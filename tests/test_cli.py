@@ -140,6 +140,9 @@ def test_the_whole_way_by_commands(tiny_files: Path, tiny_run: Path, tmp_path: P
     # The tiny model's instructions are noise cut off by the token limit, so nothing may be kept.
     assert "Report card: 4 held-out pairs" in result.stdout
     assert "Ledger: 8 documents, 0 bad lines" in result.stdout
+    stages = ("finetune: ", "evaluate: ", "backtranslate: ", "curate: ", "export: ", "synth: ")
+    assert all(line.startswith(stages) for line in result.stderr.splitlines())
+    assert (tmp_path / "run/logs/run.log").read_text("utf-8").startswith("=== ")
     assert result.returncode in {0, 1}
     if result.returncode == 1:
         assert "no row was kept" in result.stderr
