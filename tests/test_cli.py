@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from synth.cli.drawing import safe
+from synth.cli.voice import safe
 from synth.recipe import load_recipe
 from synth.store.candidates import candidates
 from synth.store.run import Run
@@ -140,6 +140,9 @@ def test_the_whole_way_by_commands(tiny_files: Path, tiny_run: Path, tmp_path: P
     # The tiny model's instructions are noise cut off by the token limit, so nothing may be kept.
     assert "Report card: 4 held-out pairs" in result.stdout
     assert "Ledger: 8 documents, 0 bad lines" in result.stdout
+    stages = ("finetune: ", "evaluate: ", "backtranslate: ", "curate: ", "export: ", "synth: ")
+    assert all(line.startswith(stages) for line in result.stderr.splitlines())
+    assert (tmp_path / "run/logs/run.log").read_text("utf-8").startswith("=== ")
     assert result.returncode in {0, 1}
     if result.returncode == 1:
         assert "no row was kept" in result.stderr

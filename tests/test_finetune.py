@@ -156,15 +156,20 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(tiny_files: Path, tmp_p
 
 
 def test_two_processes_train_one_adapter(tiny_files: Path, tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    launch += ["--main_process_port", "0", "-m", "synth", "finetune", "--run", str(run.folder)]
+    run = Run(tmp_path / "runs" / "tiny")  # torchrun would take `--run` for an option of its own
+    # `accelerate launch --cpu` starts one process, however many it is told to.
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launch += ["--nproc_per_node", "2", "-m", "synth", "finetune"]
     launch += ["--recipe", str(tiny_files / "recipe.yaml"), "--set", "finetune.batch=2", "--json"]
     environment = {k: v for k, v in os.environ.items() if k not in {"RANK", "WORLD_SIZE"}}
-    result = subprocess.run(launch, capture_output=True, text=True, env=environment, check=False)
+    result = subprocess.run(
+        launch, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count('"finetune"') == 1
+    logs = {path.name: path.read_text("utf-8") for path in run.logs.iterdir()}
+    assert set(logs) == {"finetune.log", "finetune-1.log"}
+    assert all("synth.models.watch: step 4" in text for text in logs.values())
     alone = Run(tmp_path / "alone")
     finetune(alone, recipe_of(tiny_files), LocalModels())
     together, single = info(run)["losses"], info(alone)["losses"]

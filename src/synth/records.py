@@ -1,7 +1,7 @@
 """The values that pass between the layers. Frozen; ids come from content, never from position."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,13 +102,25 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a stage is: `done` of `total` (0 when unknown) `unit`s; `note` is for people."""
+    """How far a stage is.
+
+    Attributes:
+        stage: Its name.
+        done: Units done.
+        total: Units in all; 0 when unknown.
+        unit: What is counted, in the singular.
+        note: What is being done, and figures beside the counts, for people.
+        found: Units of `done` that were there before, so that they say nothing of the pace.
+        counts: Outcome -> how many had it, such as `kept` and `rejected`.
+    """
 
     stage: str
     done: int = 0
     total: int = 0
     unit: str = ""
     note: str = ""
+    found: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 Listener = Callable[[Progress], None]

@@ -1,6 +1,10 @@
 """The real vLLM on the CPU: same adapter, same prompts, same instructions as transformers."""
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -190,3 +194,40 @@ def test_a_merged_model_gives_the_text_of_transformers(recipe: Recipe, run: Run)
     finally:
         here.close()
     assert said[0] == said[1]
+
+
+def backtranslated(run: Run, folder: Path, *sets: str) -> subprocess.CompletedProcess[str]:
+    """`synth backtranslate` in a process of its own, as users run it."""
+    command = [sys.executable, "-m", "synth", "backtranslate", *some_documents(folder), "--json"]
+    given = ["finetune.steps=15", "finetune.eval_every=15", "generate.engine=vllm", *sets]
+    options = [part for one in given for part in ("--set", one)]
+    known = {key: value for key, value in os.environ.items() if key != "VLLM_LOGGING_LEVEL"}
+    return subprocess.run(
+        [*command, "--run", str(run.folder), *options],
+        env=known,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_nothing_of_vllm_reaches_the_terminal(run: Run, tmp_path: Path) -> None:
+    done = backtranslated(run, tmp_path, "generate.max_new_tokens=20", "generate.seed=7")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["stages"]["backtranslate"]["generated"] > 20
+    assert done.stderr
+    assert all(line.startswith("backtranslate: ") for line in done.stderr.splitlines())
+    log = run.log("backtranslate").read_text("utf-8")
+    assert "EngineCore" in log  # the engine's own process
+    assert " INFO " in log
+
+
+def test_an_engine_that_does_not_start_shows_its_last_lines(run: Run, tmp_path: Path) -> None:
+    done = backtranslated(run, tmp_path, "generate.seed=8", "generate.vllm={block_size: 17}")
+    assert done.returncode == 1
+    *lines, place, last = done.stderr.splitlines()
+    assert last.startswith("synth: ")
+    assert "vLLM did not start" in last
+    assert place == f"  the whole log: {run.log('backtranslate')}"
+    assert any(line.startswith("  | ") for line in lines)
+    assert all(line.startswith(("  | ", "backtranslate: ")) for line in lines)

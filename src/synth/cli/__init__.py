@@ -29,6 +29,7 @@ from synth.cli.options import (
 )
 from synth.cli.session import errors_told, local_models, session_of
 from synth.cli.show import serve, show_pairs, tell, tell_difference
+from synth.cli.voice import say
 
 if TYPE_CHECKING:
     from synth.records import Outcome
@@ -69,7 +70,7 @@ def finetune(
     as_json: JsonOption = False,
 ) -> None:
     """Pairs -> adapter: teach the base model to work backwards."""
-    with session_of(recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
+    with session_of("finetune", recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
         from synth.stages.finetune import finetune as stage
         from synth.stages.merge import merge as fold
         from synth.stages.push import push
@@ -97,7 +98,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Adapter + held-out pairs -> a report card, before against after."""
-    with session_of(recipe, run, set_, quiet=quiet) as session:
+    with session_of("evaluate", recipe, run, set_, quiet=quiet) as session:
         from synth.stages.evaluate import evaluate as stage
 
         tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
@@ -115,7 +116,7 @@ def backtranslate(
     as_json: JsonOption = False,
 ) -> None:
     """Corpus + adapter -> candidates: an instruction for every segment."""
-    with session_of(recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
+    with session_of("backtranslate", recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
         where, listen = (session.run, session.recipe, local_models(), corpus), session.listen
         if dry_run:
             from synth.stages.estimate import estimate
@@ -144,7 +145,7 @@ def curate(
 ) -> None:
     """Candidates -> curated + rejected, each with its reason, + ledger."""
     with session_of(
-        recipe, run, set_, writes=explain is None and what_if is None, quiet=quiet
+        "curate", recipe, run, set_, writes=explain is None and what_if is None, quiet=quiet
     ) as session:
         if what_if is not None:
             from synth.recipe import load_recipe
@@ -189,7 +190,7 @@ def export(
         raise typer.BadParameter("goes with --to-hub", param_hint="--branch, --pr, --tag, --public")
     if include_pairs:
         set_ = [*(set_ or ()), "export.include_pairs=true"]
-    with session_of(recipe, run, set_, quiet=quiet) as session:
+    with session_of("export", recipe, run, set_, quiet=quiet) as session:
         from synth.stages.curate import curate as sort
         from synth.stages.export import export as stage
         from synth.stages.publish import Destination, check_login, publish_dataset
@@ -236,7 +237,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Everything in the run -> one HTML page."""
-    with session_of(recipe, run, None, quiet=quiet) as session:
+    with session_of("report", recipe, run, None, quiet=quiet) as session:
         from synth.stages.report import report as stage
 
         tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
@@ -252,7 +253,7 @@ def review(
     as_json: JsonOption = False,
 ) -> None:
     """A page on this machine to mark rows good or bad on, until Ctrl-C."""
-    with session_of(recipe, run, None, writes=False, quiet=quiet) as session:
+    with session_of("review", recipe, run, None, writes=False, quiet=quiet) as session:
         from synth.stages.review import review as stage
 
         served = stage(session.run, session.recipe, local_models(), rows, port, session.listen)
@@ -271,7 +272,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """All of it in order; what is done and unchanged is skipped."""
-    with session_of(recipe, run, set_, quiet=quiet) as session:
+    with session_of("run", recipe, run, set_, quiet=quiet) as session:
         from synth.stages.run import run_all
 
         outcomes = run_all(
@@ -286,5 +287,5 @@ def run(
         tell(outcomes, session, as_json)
         if not as_json:
             show_pairs(session.run)
-            typer.echo(f"\nThe dataset lies in {session.run.dataset}")
-            typer.echo(f"The report is {session.run.report}")
+            say(f"\nThe dataset lies in {session.run.dataset}")
+            say(f"The report is {session.run.report}")

@@ -1,16 +1,19 @@
-"""What a command works in: recipe, locked run folder, progress; errors as one line."""
+"""What a command works in: recipe, locked run folder, log, progress; errors as one line."""
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from synth.cli.drawing import drawing, safe
+from synth.cli.drawing import drawing
+from synth.cli.log import Log
+from synth.cli.voice import remark, safe
 from synth.errors import SynthError
 
 if TYPE_CHECKING:
@@ -22,16 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a command works with."""
+    """What a command works with; `began` is a `time.monotonic()`."""
 
     run: "Run"
     recipe: "Recipe"
     listen: "Listener"
     wipe: Callable[[], None]
+    began: float = field(default_factory=time.monotonic)
 
 
 @contextmanager
 def session_of(
+    command: str,
     name: str | None,
     folder: Path | None,
     overrides: list[str] | None,
@@ -39,8 +44,12 @@ def session_of(
     writes: bool = True,
     quiet: bool = False,
 ) -> Iterator[Session]:
-    """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status."""
-    with errors_told():
+    """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status.
+
+    A command that writes to the run has a log there: of what is written to `sys.stdout` and
+    `sys.stderr` meanwhile nothing reaches the terminal (`voice.say` does).
+    """
+    with errors_told(logged=writes):
         from synth.recipe import load_recipe
         from synth.store.run import Run
 
@@ -49,34 +58,46 @@ def session_of(
             name = str(Run(folder).known())
         recipe = load_recipe(name, overrides or ())
         run = Run(folder or Path("runs") / recipe.name)
-        if not is_main():
-            yield Session(run, recipe, lambda _: None, lambda: None)
-            return
-        with run.lock() if writes else nullcontext(), drawing(quiet) as (listen, wipe):
-            if writes:
+        alone = is_main()
+        with run.lock() if writes and alone else nullcontext():
+            if writes and alone:
                 run.open(recipe)
-            yield Session(run, recipe, listen, wipe)
+            with (
+                _log_of(run, command) if writes else nullcontext(),
+                drawing(quiet or not alone) as (listen, wipe),
+            ):
+                yield Session(run, recipe, listen, wipe)
+
+
+def _log_of(run: "Run", command: str) -> Log:
+    return Log(run.log(command, int(os.environ.get("RANK", "0"))), command)
 
 
 @contextmanager
-def errors_told() -> Iterator[None]:
-    """Errors and Ctrl-C become one line and a status; libraries are told to be quiet."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    # At import it reports that a faster 4-bit kernel for the CPU is not installed.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+def errors_told(*, logged: bool = False) -> Iterator[None]:
+    """Errors and Ctrl-C become one line and a status; libraries are quiet unless a log has them."""
+    _set_libraries(logged)
     try:
         yield
     except SynthError as error:
-        typer.echo(f"synth: {safe(' '.join(str(error).split()))}", err=True)
+        remark(f"synth: {safe(' '.join(str(error).split()))}")
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        typer.echo(
-            "synth: interrupted; the work so far is kept, the same command goes on", err=True
-        )
+        remark("synth: interrupted; the work so far is kept, the same command goes on")
         raise typer.Exit(130) from error
+
+
+def _set_libraries(logged: bool) -> None:
+    """What libraries may say; they read it as they are imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "info" if logged else "error")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO" if logged else "ERROR")
+    if not logged:
+        # At import it reports that a faster 4-bit kernel for the CPU is not installed.
+        for library in ("bitsandbytes", "transformers", "trl"):
+            logging.getLogger(library).setLevel(logging.ERROR)
 
 
 def is_main() -> bool:

@@ -1,19 +1,17 @@
 """Results, to stdout: tables for people, one JSON object for machines."""
 
 import json
-import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from synth.cli.drawing import safe
+from synth.cli import voice
 from synth.cli.session import Session, is_main
+from synth.cli.summary import facts_told, show_summary, state_of
+from synth.cli.voice import safe, say
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from synth.records import Outcome
     from synth.report.server import ReviewServer
     from synth.store.run import Run
@@ -30,34 +28,18 @@ def tell(outcomes: Iterable["Outcome"], session: Session, as_json: bool) -> None
     if as_json:
         stages = {o.stage: {"skipped": o.skipped, **o.counts} for o in outcomes}
         session.wipe()
-        typer.echo(
-            json.dumps({"run": str(session.run.folder), "stages": stages}, ensure_ascii=False)
-        )
+        say(json.dumps({"run": str(session.run.folder), "stages": stages}, ensure_ascii=False))
         return
+    began = session.began
     for outcome in outcomes:
         session.wipe()
         shows = {"evaluate": _show_evaluation, "curate": _show_ledger, "explain": _show_stories}
-        show = shows.get(outcome.stage, _show_counts)
-        show(outcome)
+        show = shows.get(outcome.stage, show_summary)
+        show(outcome, time.monotonic() - began)
+        began = time.monotonic()
 
 
-def _show_counts(outcome: "Outcome") -> None:
-    state = "planned" if outcome.planned else "unchanged" if outcome.skipped else "done"
-    typer.echo(f"{outcome.stage}: {state}: {safe(_facts(outcome.counts))}")
-
-
-def _facts(counts: dict[str, Any]) -> str:
-    """Counts in words; what they are made of stands in brackets."""
-    return ", ".join(
-        f"{key.replace('_', ' ')} ({_facts(value)})"
-        if isinstance(value, dict)
-        else f"{key.replace('_', ' ')} {value}"
-        for key, value in counts.items()
-        if value != {}
-    )
-
-
-def _show_evaluation(outcome: "Outcome") -> None:
+def _show_evaluation(outcome: "Outcome", seconds: float) -> None:
     counts = outcome.counts
     columns = ("before", "after", "reference")
     names = list(dict.fromkeys(name for column in columns for name in counts[column]))
@@ -78,13 +60,12 @@ def _show_evaluation(outcome: "Outcome") -> None:
             else f"at most {check['at_most']}"
         )
         state = "passed" if check["passed"] else "FAILED"
-        typer.echo(f"  {state}  {name.replace('_', ' ')} {check['value']:g} ({bound})")
+        say(f"  {state}  {name.replace('_', ' ')} {check['value']:g} ({bound})")
     verdict = "go" if counts["go"] else "NO-GO: not fit to generate with"
-    state = "unchanged" if outcome.skipped else "done"
-    typer.echo(f"evaluate: {state}: {verdict}")
+    say(f"{state_of(outcome, seconds)}: {verdict}")
 
 
-def _show_ledger(outcome: "Outcome") -> None:
+def _show_ledger(outcome: "Outcome", seconds: float) -> None:
     counts = outcome.counts
     segments = counts["segments"]
     rows = [
@@ -96,9 +77,10 @@ def _show_ledger(outcome: "Outcome") -> None:
         title += f", {counts['repeated_documents']} repeated documents"
     _table(title, ("bucket", "segments", "share"), rows)
     if counts.get("rejected_candidates"):
-        typer.echo(f"rejected candidates: {_facts(counts['rejected_candidates'])}")
+        say(f"rejected candidates: {facts_told(counts['rejected_candidates'])}")
     _show_reviews(counts)
     _show_leaks(counts)
+    say(state_of(outcome, seconds))
 
 
 def _show_reviews(counts: dict[str, Any]) -> None:
@@ -109,7 +91,7 @@ def _show_reviews(counts: dict[str, Any]) -> None:
     from synth.tables.reviews import share_interval
 
     low, high = share_interval(said["good"], said["read"])
-    typer.echo(
+    say(
         f"reviewed: people read {said['read']} rows and found {said['good']} good:"
         f" {said['good'] / said['read']:.1%} (95 % interval {low:.1%} to {high:.1%});"
         f" those found bad ({said['bad']}) are removed"
@@ -120,18 +102,18 @@ def _show_leaks(counts: dict[str, Any]) -> None:
     """What was found of benchmarks and of private data; which benchmarks could not be had."""
     checked = counts["contamination"]
     if checked["questions"]:
-        typer.echo(
+        say(
             f"contamination: {checked['questions']} benchmark questions looked for;"
             f" {checked['spared']} candidates with no more than stock wording were spared"
         )
     for name, why in checked["missing"].items():
-        typer.echo(safe(f"contamination: NOT CHECKED against {name}: {why}"))
+        say(safe(f"contamination: NOT CHECKED against {name}: {why}"))
     masked = {name: kinds for name, kinds in counts["masked"].items() if kinds}
     if masked:
-        typer.echo(f"masked private data: {_facts(masked)}")
+        say(f"masked private data: {facts_told(masked)}")
 
 
-def _show_stories(outcome: "Outcome") -> None:
+def _show_stories(outcome: "Outcome", _: float) -> None:
     for story in outcome.counts["samples"]:
         facts = {key: value for key, value in story.items() if key != "rules"}
         rows = [(name.replace("_", " "), _cell(value)) for name, value in facts.items()]
@@ -147,7 +129,7 @@ def tell_difference(outcome: "Outcome", as_json: bool) -> None:
     """Prints how two versions of a dataset differ."""
     counts = outcome.counts
     if as_json:
-        typer.echo(json.dumps(counts, ensure_ascii=False))
+        say(json.dumps(counts, ensure_ascii=False))
         return
     rows = counts["rows"]
     title = safe(f"{counts['old']} -> {counts['new']}")
@@ -172,16 +154,15 @@ def serve(server: "ReviewServer", session: Session, as_json: bool) -> None:
     """Says where the page is, and serves it until Ctrl-C."""
     session.wipe()
     marks = session.run.reviews
-    if as_json:
-        typer.echo(json.dumps({"url": server.url, "marks": str(marks)}))
-    else:
-        typer.echo(f"Open {server.url}")
-        typer.echo(f"Marks are kept in {marks}; Ctrl-C ends this.")
-    sys.stdout.flush()
     with suppress(KeyboardInterrupt):
+        if as_json:
+            say(json.dumps({"url": server.url, "marks": str(marks)}))
+        else:
+            say(f"Open {server.url}")
+            say(f"Marks are kept in {marks}; Ctrl-C ends this.")
         server.serve()
     if not as_json:
-        typer.echo("\n`synth curate` lets the rows go that were marked bad.")
+        say("\n`synth curate` lets the rows go that were marked bad.")
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401
@@ -219,13 +200,7 @@ def _table(
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(safe(_short(cell))) for cell in row))
-    _console().print(table)
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console() if sys.stdout.isatty() else Console(width=120)
+    voice.console(voice.stdout()).print(table)
 
 
 def _short(text: str, limit: int = 280) -> str:

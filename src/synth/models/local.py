@@ -39,12 +39,17 @@ class LocalModels:
         return plan_training(recipe, train, int(os.environ.get("WORLD_SIZE", "1")))
 
     def merge(
-        self, recipe: Recipe, adapter: Path, examples: Sequence[Example], folder: Path
+        self,
+        recipe: Recipe,
+        adapter: Path,
+        examples: Sequence[Example],
+        folder: Path,
+        listen: Listener,
     ) -> Merge:
         """Writes the merged model into `folder`, by the way that is closest on the examples."""
         from synth.models.merging import merge_adapter
 
-        return merge_adapter(recipe, adapter, examples, folder)
+        return merge_adapter(recipe, adapter, examples, folder, listen)
 
     def tokenizer(self, recipe: Recipe) -> Any:  # noqa: ANN401
         """The tokenizer of the recipe's base."""

@@ -17,10 +17,15 @@ from synth.models.naming import named
 from synth.models.protocols import Merge
 from synth.prompt import Example
 from synth.recipe import Recipe
+from synth.records import Listener, Progress
 
 
 def merge_adapter(
-    recipe: Recipe, adapter: Path, examples: Sequence[Example], folder: Path
+    recipe: Recipe,
+    adapter: Path,
+    examples: Sequence[Example],
+    folder: Path,
+    listen: Listener,
 ) -> Merge:
     """Writes the merged model and its tokenizer into `folder`.
 
@@ -29,24 +34,35 @@ def merge_adapter(
         adapter: The adapter's folder.
         examples: Held-out examples on whose supervised positions logits are compared.
         folder: Where the model goes, in the recipe's dtype.
+        listen: Hears of every step.
 
     Raises:
         ModelError: When the base or the adapter cannot be loaded.
     """
-    trained = load_with_adapter(recipe.model, adapter)
-    wanted = _logits(trained, examples)
-    del trained
     ways = ["original base"]
     if recipe.model.quantization != "none":
         ways.insert(0, "dequantized base")
+    steps = len(ways) + 3
+
+    def tell(done: int, note: str) -> None:
+        listen(Progress("merge", done, steps, "step", note))
+
+    tell(0, "measuring the adapter on its base")
+    trained = load_with_adapter(recipe.model, adapter)
+    wanted = _logits(trained, examples)
+    del trained
     gaps: dict[str, float] = {}
-    for way in ways:
+    for number, way in enumerate(ways, start=1):
+        tell(number, f"measuring the {way} with the adapter folded in")
         gc.collect()
         gaps[way] = _gap(wanted, _logits(_merged(recipe, adapter, way), examples))
     taken = min(gaps, key=lambda way: gaps[way])
+    tell(steps - 2, f"merging onto the {taken}")
     model = _merged(recipe, adapter, taken)
+    tell(steps - 1, "writing the merged model")
     model.save_pretrained(str(folder))
     load_tokenizer(recipe.model).save_pretrained(str(folder))
+    tell(steps, "")
     return Merge({way: float(f"{gap:.3g}") for way, gap in gaps.items()}, taken)
 
 

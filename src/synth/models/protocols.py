@@ -177,7 +177,12 @@ class Models(Protocol):
         """What training on these examples will take, found without loading weights."""
 
     def merge(
-        self, recipe: Recipe, adapter: Path, examples: Sequence[Example], folder: Path
+        self,
+        recipe: Recipe,
+        adapter: Path,
+        examples: Sequence[Example],
+        folder: Path,
+        listen: Listener,
     ) -> Merge:
         """Writes the merged model into `folder`, by the way that is closest on the examples."""
 

@@ -4,7 +4,6 @@ A run that was cut off goes on from its last whole checkpoint, with the same bat
 numbers and optimizer state: the curve and the weights are those of an undisturbed run.
 """
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,9 +92,6 @@ def train_adapter(
     """
     _check(train, held_out)
     torch.manual_seed(recipe.finetune.seed)  # adapters are initialized before TRL seeds
-    # The listener tells what people need; TRL's and transformers' own log lines would say it twice.
-    for library in ("transformers", "trl"):
-        logging.getLogger(library).setLevel(logging.ERROR)
     config = trainer_config(recipe, checkpoints)
     PartialState().wait_for_everyone()  # the first process has readied the folder
     patience = recipe.finetune.patience
@@ -112,7 +108,7 @@ def train_adapter(
         peft_config=lora_config(recipe.finetune),
         callbacks=callbacks,
     )
-    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(PrinterCallback)  # `Watch` says it better
     last = last_whole_checkpoint(checkpoints)
     try:
         trainer.train(resume_from_checkpoint=str(last) if last else None)

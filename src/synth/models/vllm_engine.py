@@ -50,7 +50,7 @@ class VllmEngine:
             self._thread.close()
             raise ModelError(
                 f"{self._name}: vLLM did not start: {' '.join(str(error).split()):.200};"
-                " see its log above, or use --set generate.engine=transformers"
+                " see its log, or use --set generate.engine=transformers"
             ) from error
 
     def generate(self, requests: Iterable[Request]) -> Iterator[tuple[int, Completion]]:
@@ -80,7 +80,7 @@ class VllmEngine:
         except EngineDeadError as error:
             raise ModelError(
                 f"{self._name}: vLLM died; what is done is kept, the same command goes on; its log"
-                " is above"
+                " may say why"
             ) from error
 
     async def _complete(self, request: Request) -> tuple[int, Completion]:

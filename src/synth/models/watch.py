@@ -1,5 +1,6 @@
 """What looks on while TRL trains: tells the progress, stops a run that learns nothing."""
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from synth.errors import TrainingError
 from synth.models.protocols import LossPoint
 from synth.records import Listener, Progress
 
+_log = logging.getLogger(__name__)
+
 COMPLETE = "complete"
 """A checkpoint that holds a file of this name was written whole."""
 
@@ -21,14 +24,26 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
     def __init__(self, listen: Listener) -> None:
         self._listen = listen
         self._last: dict[str, float] = {}
+        self._found = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Where it begins: after a resumed training's last checkpoint."""
+        self._found = state.global_step
+        self._tell(state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Progress."""
+        self._tell(state)
+
+    def _tell(self, state: Any) -> None:  # noqa: ANN401
         note = ", ".join(f"{name} loss {value:.3f}" for name, value in self._last.items())
-        self._listen(Progress("finetune", state.global_step, state.max_steps, "step", note))
+        step, steps = state.global_step, state.max_steps
+        self._listen(Progress("finetune", step, steps, "step", note, self._found))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:  # noqa: ANN401
         """Remembers a loss; stops at one that is not a number or exactly 0."""
+        figures = ", ".join(f"{name} {value}" for name, value in (logs or {}).items())
+        _log.info("step %s: %s", state.global_step, figures)
         for key, name in (("loss", "train"), ("eval_loss", "held-out")):
             loss = (logs or {}).get(key)
             if loss is None:
@@ -39,6 +54,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
                     " lower finetune.learning_rate and look at the pairs"
                 )
             self._last[name] = loss
+            self._tell(state)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Marks the checkpoint just written."""

@@ -62,6 +62,7 @@ def backtranslate(
     shards = Shards(run, provenance_of(recipe, adapter))
     with closing(stream):
         _answer(stream, recipe, lambda: models.engine(recipe, _weights(run, recipe)), shards, meter)
+    meter.end()
     lost = unanswered(run, recipe.generate)
     if lost or not account.adds_up(recipe.generate.samples):
         raise RunError(
@@ -143,10 +144,10 @@ def _answer(
             held.append((asked, completion))
             meter.count(asked, completion)
             if len(held) >= recipe.generate.shard:
-                shards.write(scored(engine, held, recipe))
+                shards.write(scored(engine, held, recipe, meter.measure))
                 held = []
         if held:
-            shards.write(scored(engine, held, recipe))
+            shards.write(scored(engine, held, recipe, meter.measure))
     except (KeyboardInterrupt, SynthError):
         if held and not recipe.generate.scores:
             shards.write([(asked, completion, Scores()) for asked, completion in held])

@@ -64,7 +64,7 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
         rows,
         recipe.curate,
         tools,
-        lambda done: listen(Progress(STAGE, done, rows.count, "candidate", "looking")),
+        lambda done: listen(Progress(STAGE, done, rows.count, "candidate", _looking(done, rows))),
     )
     ledger = _ledger(recipe, made.counts, result, benchmarks)
     counted = sum(ledger["buckets"].values())
@@ -80,6 +80,10 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
     write_json(run.ledger, ledger)
     run.commit(STAGE, fingerprint, ledger, started)
     return Outcome(STAGE, ledger)
+
+
+def _looking(done: int, rows: CandidateRows) -> str:
+    return "looking" if done < rows.count else "comparing with one another"
 
 
 def _depends(run: Run, recipe: Recipe, models: Models) -> list[object]:
@@ -183,6 +187,7 @@ def _write(
         File -> kind of private data -> how many values were masked.
     """
     written, masked = 0, {"curated": Counter[str](), "rejected": Counter[str]()}
+    told = Counter[str]()
     with (
         writing_parquet(run.curated, pl.Schema(CURATED)) as curated,
         writing_parquet(run.rejected, pl.Schema(REJECTED)) as rejected,
@@ -193,7 +198,8 @@ def _write(
             masked["curated"] += masked_values(part.kept)
             masked["rejected"] += masked_values(part.gone)
             written += part.kept.height + part.gone.height
-            listen(Progress(STAGE, written, count, "candidate", "writing"))
+            told += Counter(kept=part.kept.height, rejected=part.gone.height)
+            listen(Progress(STAGE, written, count, "candidate", "writing", counts=dict(told)))
     if written != count:
         raise RunError(f"{run.candidates}: changed while it was read; curate again")
     return {name: dict(sorted(counts.items())) for name, counts in masked.items()}

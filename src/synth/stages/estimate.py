@@ -10,6 +10,7 @@ from synth.recipe import Recipe
 from synth.records import BadLine, Document, Listener, Outcome, Progress, silent
 from synth.stages.backtranslate import STAGE, asking_of
 from synth.stages.common import read_adapter
+from synth.stages.telling import Told
 from synth.store.candidates import Asked
 from synth.store.corpus import find_corpus, read_corpus
 from synth.store.run import Run
@@ -18,6 +19,7 @@ from synth.text.segment import segments
 _DOCUMENTS = 2000  # read at most
 _WARM_UP = 8  # requests that are not timed: the first compile kernels
 _TIMED = 128  # requests that are timed, at most
+_TELL = 100  # documents between two reports
 
 
 def estimate(
@@ -40,7 +42,11 @@ def estimate(
     def advance(count: int) -> None:
         read[0] += count
 
-    items = list(itertools.islice(read_corpus(sources, recipe.corpus, advance), _DOCUMENTS + 1))
+    items: list[Document | BadLine] = []
+    for item in itertools.islice(read_corpus(sources, recipe.corpus, advance), _DOCUMENTS + 1):
+        items.append(item)
+        if len(items) % _TELL == 0:
+            listen(Progress(STAGE, len(items), unit="document", note="reading a sample"))
     whole, items = len(items) <= _DOCUMENTS, items[:_DOCUMENTS]
     size = sum(source.size for source in sources)
     scale = 1.0 if whole or not size else max(1.0, size / max(1, read[0]))
@@ -61,15 +67,21 @@ def estimate(
     for weights in ("adapter", "merged"):
         here = weights == "adapter" or (run.done("merge") is not None and run.merged.is_dir())
         if asked and here and (weights == "adapter" or recipe.generate.engine != "endpoint"):
-            listen(Progress(STAGE, note=f"generating with the {weights}"))
-            counts[weights] = _measured(run, recipe, models, asked, weights, scale)
+            listen(Progress(STAGE, note=f"loading the {weights}"))
+            counts[weights] = _measured(run, recipe, models, asked, weights, scale, listen)
     if "adapter" in counts and "merged" in counts:
         counts["faster"] = min("adapter", "merged", key=lambda weights: counts[weights]["hours"])
     return Outcome(STAGE, counts, planned=True)
 
 
 def _measured(
-    run: Run, recipe: Recipe, models: Models, asked: Sequence[Asked], weights: str, scale: float
+    run: Run,
+    recipe: Recipe,
+    models: Models,
+    asked: Sequence[Asked],
+    weights: str,
+    scale: float,
+    listen: Listener,
 ) -> dict[str, float]:
     """Speed with those weights, and what the whole takes at it."""
     settings = recipe.generate.model_copy(update={"weights": weights})
@@ -80,10 +92,11 @@ def _measured(
     step = max(1, len(asked) // (_WARM_UP + _TIMED))
     chosen = asked[::step][: _WARM_UP + _TIMED]
     warm = min(_WARM_UP, len(chosen) // 4)
+    told = Told(STAGE, len(chosen), listen, "candidate", f"generating with the {weights}")
     try:
-        _generated(engine, chosen[:warm])
+        _generated(engine, chosen[:warm], told)
         started = time.monotonic()
-        new_tokens = _generated(engine, chosen[warm:])
+        new_tokens = _generated(engine, chosen[warm:], told)
         seconds = time.monotonic() - started
     finally:
         engine.close()
@@ -105,7 +118,12 @@ def _measured(
     return figures
 
 
-def _generated(engine: Engine, asked: Sequence[Asked]) -> int:
+def _generated(engine: Engine, asked: Sequence[Asked], told: Told) -> int:
     """Tokens that the engine generated for these."""
     requests = (Request(request.ids, request.seed, key) for key, request in enumerate(asked))
-    return sum(completion.tokens for _, completion in engine.generate(requests))
+    tokens = 0
+    told.count(0)
+    for _, completion in engine.generate(requests):
+        tokens += completion.tokens
+        told.count()
+    return tokens

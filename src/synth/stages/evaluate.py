@@ -10,14 +10,15 @@ import polars as pl
 from synth.models.protocols import Judge, Models, completions, losses
 from synth.prompt import Example
 from synth.recipe import Recipe
-from synth.records import Completion, Listener, Outcome, Pair, Progress, content_id, silent
+from synth.records import Completion, Listener, Outcome, Pair, content_id, silent
 from synth.settings import Evaluate
 from synth.stages.common import junk_pairs, prompt_of, read_adapter, split_pairs, wanted_of
+from synth.stages.telling import TellingJudge, Told
 from synth.store.files import write_json
 from synth.store.run import Run
 from synth.tables.rules import leaking
 from synth.text import metrics
-from synth.text.junk import NULL
+from synth.text.junk import declines
 
 STAGE = "evaluate"
 
@@ -41,17 +42,18 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and run.evaluation.is_file():
         return Outcome(STAGE, done.counts, skipped=True)
-    listen(Progress(STAGE, 0, 2, "model", "before"))
-    judge = models.judge(recipe, run.adapter)
     # Nobody wrote an instruction for a passage: it is asked for one like the first pair's.
     shown = [Pair(held_out[0].instruction, text) for text in recipe.evaluate.passages]
+    told = Told(STAGE, 2 * _answers_of_a_model(recipe, len(held_out), len(shown)), listen)
+    told.tell(f"loading {recipe.model.base}")
+    judge = TellingJudge(models.judge(recipe, run.adapter), told)
     try:
+        told.tell("before")
         before, said_before = _measure(judge, recipe, held_out, shown, adapter=False)
-        listen(Progress(STAGE, 1, 2, "model", "after"))
+        told.tell("after")
         after, said_after = _measure(judge, recipe, held_out, shown, adapter=True)
     finally:
         judge.close()
-    listen(Progress(STAGE, 2, 2, "model"))
     checks = _checks(before, after, recipe.evaluate)
     references = [""] * len(shown) + [p.instruction for p in held_out]
     shown += held_out[: recipe.evaluate.samples]
@@ -74,6 +76,13 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
 
 
 Metrics = dict[str, float]
+
+
+def _answers_of_a_model(recipe: Recipe, held_out: int, shown: int) -> int:
+    """How much one model is asked: texts to write for, and instructions to measure."""
+    settings = recipe.evaluate
+    others = min(settings.retrieval_pairs, held_out) * (min(settings.retrieval_texts, held_out) - 1)
+    return shown + 2 * held_out + held_out + others
 
 
 def _checks(before: Metrics, after: Metrics, settings: Evaluate) -> dict[str, dict[str, Any]]:
@@ -182,16 +191,12 @@ def _example(judge: Judge, recipe: Recipe, asked: Pair, text: Pair) -> Example:
 
 def _null(judge: Judge, recipe: Recipe, held_out: Sequence[Pair], said: Sequence[str]) -> Metrics:
     """How well good texts are told from unusable ones, of which there are as many."""
-    wrong = sum(_declines(text) for text in said)
+    wrong = sum(declines(text) for text in said)
     unusable = junk_pairs(held_out, len(held_out), recipe.finetune.seed)
     junk = _answers(judge, recipe, unusable, held_out)
-    right = sum(_declines(answer.text) for answer in junk)
+    right = sum(declines(answer.text) for answer in junk)
     return {
         "declined": wrong / len(said),
         "null_precision": right / (right + wrong) if right + wrong else 0.0,
         "null_recall": right / len(junk),
     }
-
-
-def _declines(text: str) -> bool:
-    return text.strip().strip(".\"'").lower() == NULL

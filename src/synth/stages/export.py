@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,16 +163,15 @@ def _write(
     return configs
 
 
-def _told(listen: Listener, total: int) -> Callable[[int], None]:
-    """What tells of so many rows more."""
-    done = 0
+def _told(listen: Listener, total: int) -> Callable[[Mapping[str, int]], None]:
+    """What tells of so many rows more, by split."""
+    rows = Counter[str]()
 
-    def tell(rows: int) -> None:
-        nonlocal done
-        done += rows
-        listen(Progress(STAGE, done, total, "row"))
+    def tell(more: Mapping[str, int]) -> None:
+        rows.update(more)
+        listen(Progress(STAGE, rows.total(), total, "row", counts=dict(rows)))
 
-    tell(0)
+    tell({})
     return tell
 
 

@@ -28,7 +28,7 @@ def merge(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and run.merged.is_dir():
         return Outcome(STAGE, done.counts, skipped=True)
-    listen(Progress(STAGE, note=f"merging into {recipe.model.base}"))
+    listen(Progress(STAGE, note=f"loading {recipe.model.base}"))
     tokenizer, prompt = models.tokenizer(recipe), prompt_of(recipe)
     examples = [
         prompt.example(
@@ -43,7 +43,7 @@ def merge(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -
     part = run.merged.with_name("merged.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    result = models.merge(recipe, run.adapter, examples, part)
+    result = models.merge(recipe, run.adapter, examples, part, listen)
     run.forget(STAGE)
     replace_folder(part, run.merged)
     counts = {"largest_logit_gap": result.gaps, "onto": result.taken, "compared": len(examples)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from synth.records import Completion, Listener, Progress
 from synth.stages.reading import Account
 from synth.store.candidates import Asked
+from synth.text.junk import declines
 
 _EVERY = 32  # answers between two reports
 
@@ -27,6 +28,8 @@ class Meter:
     new_tokens: int = 0
     prompt_tokens: int = 0
     errors: int = 0
+    declined: int = 0
+    measured: int = 0
     first_error: str = ""
 
     def read(self, count: int) -> None:
@@ -46,20 +49,42 @@ class Meter:
         if completion.finish == "error":
             self.errors += 1
             self.first_error = self.first_error or completion.error
+        self.declined += declines(completion.text)
         if self.done % _EVERY == 0:
             seconds = max(1e-6, time.monotonic() - self.began)
-            skipped = self.account.skipped.total()
             self.tell(
                 f"{self.prompt_tokens / seconds:,.0f} tokens/s in,"
-                f" {self.new_tokens / seconds:,.0f} out; {skipped} skipped, {self.errors} errors"
+                f" {self.new_tokens / seconds:,.0f} out"
             )
 
-    def tell(self, note: str) -> None:
+    def measure(self) -> None:
+        """One measure more of what scores are made of."""
+        self.measured += 1
+        if self.measured % _EVERY == 0:
+            self.tell("scoring")
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self.tell("", whole=True)
+
+    def tell(self, note: str, *, whole: bool = False) -> None:
         """How far it is, of what by the bytes read so far will be the whole."""
         account = self.account
         share = min(1.0, self.read_bytes / self.size) if self.size else 0.0
+        share = 1.0 if whole else share
         total = round(account.requests / share) if share else 0
-        self.listen(Progress(self.stage, account.reused + self.done, total, "candidate", note))
+        done = account.reused + self.done
+        counts = {
+            "generated": self.done - self.declined - self.errors,
+            "declined": self.declined,
+            "errors": self.errors,
+            "found from before": account.reused,
+            "segments skipped": account.skipped.total(),
+            "measures for scores": self.measured,
+        }
+        self.listen(
+            Progress(self.stage, done, max(done, total), "candidate", note, account.reused, counts)
+        )
 
     def counts(self, seconds: float) -> dict[str, int | float | str]:
         """Name -> number, for the manifest."""

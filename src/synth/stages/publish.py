@@ -52,7 +52,7 @@ def publish_dataset(run: Run, folder: Path, to: Destination, listen: Listener = 
         HubError: When the Hub cannot be reached or refuses; the same command goes on.
     """
     started = time.time()
-    listen(Progress(STAGE, note=f"sending to {to.repo}"))
+    listen(Progress(STAGE, note=f"comparing with {to.repo}"))
     files: dict[str, Path | bytes] = dict(files_of(folder))
     files[CARD] = _card(folder, to).encode()
     sent = publish(
@@ -66,6 +66,7 @@ def publish_dataset(run: Run, folder: Path, to: Destination, listen: Listener = 
         tag=to.tag,
         owned=folders(),
         mark=PROVENANCE,
+        sent=lambda done, total: listen(Progress(STAGE, done, total, "file", f"to {to.repo}")),
     )
     counts = {
         "url": sent.url,

@@ -32,7 +32,7 @@ def push(
     """
     started = time.time()
     adapter = read_adapter(run.adapter, recipe, models)
-    listen(Progress(STAGE, note=f"sending to {repo}"))
+    listen(Progress(STAGE, note=f"comparing with {repo}"))
     folder = run.merged if merged else run.adapter
     report = json.loads(run.evaluation.read_text("utf-8")) if run.done("evaluate") else None
     merge = run.done("merge")
@@ -53,7 +53,12 @@ def push(
         files["adapter_config.json"] = _portable(folder / "adapter_config.json", recipe)
     what = "merged model" if merged else "adapter"
     sent = publish(
-        files, repo, "model", message=f"Add the {what} of {recipe.name}", private=not public
+        files,
+        repo,
+        "model",
+        message=f"Add the {what} of {recipe.name}",
+        private=not public,
+        sent=lambda done, total: listen(Progress(STAGE, done, total, "file", f"to {repo}")),
     )
     counts = {"sent": what, "url": sent.url, "commit": sent.commit}
     run.commit(STAGE, content_id(STAGE, 1, adapter.fingerprint, repo, merged), counts, started)

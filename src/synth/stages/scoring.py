@@ -1,6 +1,6 @@
 """Answers -> the same with their scores: how well instruction and text explain one another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from synth.models.protocols import Engine, Question
 from synth.prompt import Example
@@ -15,9 +15,12 @@ _ALONE, _GIVEN, _FREE = range(3)  # instruction alone; text given the instructio
 
 
 def scored(
-    engine: Engine, answers: Sequence[Answer], recipe: Recipe
+    engine: Engine,
+    answers: Sequence[Answer],
+    recipe: Recipe,
+    measured: Callable[[], None] = lambda: None,
 ) -> list[tuple[Asked, Completion, Scores]]:
-    """The answers with the scores that the recipe wants.
+    """The answers with the scores that the recipe wants; tells of every measure.
 
     r-IFD is the instruction's loss given the text over its loss without one, under the adapter; IFD
     is the text's loss given the instruction over its loss alone, under the base (Li et al. 2024).
@@ -32,7 +35,10 @@ def scored(
         if said.text
         for part, example in _examples(engine, asked, said.text, recipe)
     ]
-    mean = {key: score.nats / max(1, score.tokens) for key, score in engine.score(questions)}
+    mean: dict[int, float] = {}
+    for key, found in engine.score(questions):
+        mean[key] = found.nats / max(1, found.tokens)
+        measured()
 
     def score(row: int, said: Completion) -> Scores:
         alone, given, free = (mean.get(3 * row + part) for part in (_ALONE, _GIVEN, _FREE))

@@ -116,6 +116,15 @@ class Run:
         """The page that shows it all."""
         return self.folder / "report.html"
 
+    @property
+    def logs(self) -> Path:
+        """What libraries wrote while commands worked, command by command."""
+        return self.folder / "logs"
+
+    def log(self, command: str, process: int = 0) -> Path:
+        """The log of a command; of several processes that train together each has its own."""
+        return self.logs / (f"{command}-{process}.log" if process else f"{command}.log")
+
     def shards(self) -> list[Path]:
         """Shards that were committed, in order."""
         return sorted(self.candidates.glob("part-*.parquet"))

@@ -23,6 +23,11 @@ Checkout|Add to basket|Page not found|Related articles|Advertisement|Sitemap|Car
 _SITES = "example.org example.net example.com".split()
 
 
+def declines(answer: str) -> bool:
+    """Whether that is what the answer says."""
+    return answer.strip().strip(".\"'").lower() == NULL
+
+
 def junk(text: str, seed: int) -> str:
     """An unusable text made from a good one; which kind, its content decides."""
     rng = random.Random(content_id(seed, "junk", text))

@@ -1,6 +1,6 @@
 """Tables -> the parquet shards of a config's splits; the same rows give the same bytes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -146,7 +146,7 @@ def write_config(
     *,
     split: str = "train",
     test_documents: pa.Array | None = None,
-    wrote: Callable[[int], None] = lambda rows: None,
+    wrote: Callable[[Mapping[str, int]], None] = lambda rows: None,
 ) -> Config:
     """Writes `<layout.folder>/<split>-00000-of-0000N.parquet`, and `test-...` beside it.
 
@@ -156,7 +156,7 @@ def write_config(
         blocks: The rows, at least one block; tables with the columns of the layout.
         split: Of all rows that are not in the test split.
         test_documents: Ids of the documents whose rows are; None for no test split.
-        wrote: Called with the rows of each block that was taken.
+        wrote: Called with the rows of each block that was taken, by split.
     """
     target = folder / layout.folder
     target.mkdir()
@@ -164,13 +164,14 @@ def write_config(
     schema = pa.schema([])
     with ExitStack() as stack:
         for block in blocks:
-            for name, places in _parted(block, split, test_documents).items():
+            parts = _parted(block, split, test_documents)
+            for name, places in parts.items():
                 table = layout(block, places)
                 schema = table.schema
                 if name not in shards:
                     shards[name] = stack.enter_context(Shards(target, name, schema))
                 shards[name].add(table)
-            wrote(block.num_rows)
+            wrote({name: len(places) for name, places in parts.items()})
         order = sorted(shards, key=lambda name: name != split)
         return Config(layout.name, layout.folder, schema, [shards[name].finish() for name in order])
 

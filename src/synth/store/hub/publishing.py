@@ -7,11 +7,11 @@ found done, and the same call again goes on where it was, or does nothing.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synth.errors import HubError
 from synth.store.hub.changes import Changes, LocalFile, changes_to
@@ -19,6 +19,8 @@ from synth.store.hub.place import Kind, Place, log_in
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, CommitOperationAdd
+
+_AT_ONCE = 1 << 28  # bytes of files that are sent at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def publish(
     owned: tuple[str, ...] = (),
     mark: str | None = None,
     wait: Callable[[float], None] = time.sleep,
+    sent: Callable[[int, int], None] = lambda done, total: None,
 ) -> Published:
     """Sends the files as one commit; a repository or branch that is missing is made.
 
@@ -68,6 +71,7 @@ def publish(
         mark: A file that shows whose the repository is: without it nothing is deleted there, and
             files in the owned folders are an error.
         wait: Called with the seconds between two tries.
+        sent: Called with how many files that differ are sent, and how many there are.
 
     Raises:
         HubError: When the Hub cannot be reached or refuses; the same call goes on where it was.
@@ -79,7 +83,7 @@ def publish(
     if branch:
         place.ensure_branch(branch)
     local = {name: LocalFile(name, source) for name, source in files.items()}
-    job = _Job(place, local, _Owned(owned, mark), message, tag)
+    job = _Job(place, local, _Owned(owned, mark), message, tag, sent)
     done = place.patient(lambda: job.pull() if pr else job.push(branch))
     if tag:
         place.ensure_tag(tag, done.commit)
@@ -151,9 +155,10 @@ class _Job:
         owned: _Owned,
         message: str,
         tag: str | None,
+        sent: Callable[[int, int], None],
     ) -> None:
         self.place, self.files, self.owned = place, files, owned
-        self.message, self.tag = message, tag
+        self.message, self.tag, self.sent = message, tag, sent
         self.first_head = ""
         self.additions: dict[str, CommitOperationAdd] = {}
 
@@ -217,19 +222,28 @@ class _Job:
             place.check_card(self.files["README.md"].read().decode())
         additions = [self._addition(name) for name in changes.changed]
         where = {"repo_type": place.kind, "revision": revision, "create_pr": create_pr}
-        # One try: the client has its own for every request of this.
-        place.patient(
-            lambda: place.api.preupload_lfs_files(
-                place.name, additions, free_memory=False, **where
-            ),
-            tries=1,
-        )
+        done = 0
+        for part in _together(self.files[name] for name in changes.changed):
+            self.sent(done, len(additions))
+            self._send([self._addition(file.name) for file in part], where)
+            done += len(part)
+        self.sent(done, len(additions))
         return place.api.create_commit(
             place.name,
             [*additions, *(CommitOperationDelete(name) for name in changes.gone)],
             commit_message=self.message,
             parent_commit=head,
             **where,
+        )
+
+    def _send(self, part: "list[CommitOperationAdd]", where: dict[str, Any]) -> None:
+        """The large ones of these files, so that the commit has but to name them."""
+        # One try: the client has its own for every request of this.
+        self.place.patient(
+            lambda: self.place.api.preupload_lfs_files(
+                self.place.name, part, free_memory=False, **where
+            ),
+            tries=1,
         )
 
     def _addition(self, name: str) -> "CommitOperationAdd":
@@ -242,3 +256,17 @@ class _Job:
                 name, str(source) if isinstance(source, Path) else source
             )
         return self.additions[name]
+
+
+def _together(files: "Iterable[LocalFile]") -> "Iterator[list[LocalFile]]":
+    """The files in parts that are sent at once; after each it can be told how far it is."""
+    part: list[LocalFile] = []
+    size = 0
+    for file in files:
+        part.append(file)
+        size += file.size
+        if size >= _AT_ONCE:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
