@@ -81,7 +81,8 @@ def sweep(
 ) -> list[Swept]:
     """What `curate` would keep if one threshold were another, for some values of each.
 
-    A threshold is left out of which no other value can be tried: its measure is not there. Where
+    A threshold is left out of which no other value can be tried: its measure is not there. All are
+    where no threshold lets a row pass. Where
     embeddings are compared every value settles all rows, and takes as long as `curate` for it.
 
     Args:
@@ -98,6 +99,8 @@ def sweep(
     wanted = list(dict.fromkeys(["sample", *(knob.measure for knob in KNOBS)]))
     look = Look(loosened(settings), tools, compiled=compiled, remember=wanted)
     seen = look_at(candidates, look, looked)
+    if seen.measures.is_empty():
+        return []
     rows = seen.measures["position"].to_numpy().astype(np.int64)
     places = _places(seen.facts[rows]["segment"], seen.measures["sample"], asked)
     now, plans = _plans(seen.measures, settings)
