@@ -14,6 +14,7 @@ import pytest
 from synth.errors import RecipeError
 from synth.recipe import load_recipe
 from synth.settings import Curate, Duplicates, Private, Select
+from synth.tables import curation, duplicates, sweeping
 from synth.tables.candidate import CANDIDATE
 from synth.tables.curation import curate
 from synth.tables.knobs import KNOBS, NEAR
@@ -110,6 +111,18 @@ def test_every_value_is_what_curate_does_with_it(case: str, seed: int, step: int
             assert found == fate(rows, given(settings, argument), tools), argument
         tried += len(one.given)
     assert tried > 60
+
+
+def test_compiled_loops_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (curation, duplicates, sweeping):
+        monkeypatch.setattr(module, "COMPILE_FROM", 0)
+    settings, tools = CASES["plain"]
+    rows = table(4)
+    every = sweep(Frame(rows, 50), settings, tools, rows.select("segment_id", "sample"))
+    for one in every:
+        number = len(one.values) // 2
+        found = (one.kept[number], one.stays[number].tolist())
+        assert found == fate(rows, given(settings, one.given[number]), tools)
 
 
 @pytest.mark.parametrize("case", CASES)

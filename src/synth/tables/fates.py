@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from synth.errors import RecipeError
 from synth.settings import Curate
-from synth.tables.near import Rows
+from synth.tables.near import Rows, band_width
 from synth.tables.settling import Settling
 
 Mask = npt.NDArray[np.bool_]
@@ -31,8 +31,14 @@ class Fates:
     ) -> None:
         """Finds out which rows hang together (see linking.py)."""
         self._settling, self._rows, self._settings = settling, rows, settings
-        self._group = settling.linked(rows, settings.duplicates, sure=sure, compiled=compiled)
-        self._sizes = np.bincount(self._group, minlength=rows.size)
+        self._sure, self._compiled = sure, compiled
+        self._link()
+
+    def _link(self) -> None:
+        self._group = self._settling.linked(
+            self._rows, self._settings.duplicates, sure=self._sure, compiled=self._compiled
+        )
+        self._sizes = np.bincount(self._group, minlength=self._rows.size)
         self._several = (self._sizes > 1)[self._group]
         self._whole: Mask | None = None
 
@@ -46,9 +52,12 @@ class Fates:
         self._whole = self._away(self._several)
 
     def under(self, settings: Curate) -> "Fates":
-        """The same under settings that compare rows by another threshold."""
+        """The same where rows are compared by another threshold, one that is not lower."""
         other = copy(self)
         other._settings, other._whole = settings, None
+        widths = [band_width(one.duplicates.near or 1.0) for one in (settings, self._settings)]
+        if widths[0] != widths[1]:
+            other._link()
         return other
 
     def after(self, before: Fate | None, left: Mask) -> Fate:

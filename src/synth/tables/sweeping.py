@@ -20,7 +20,7 @@ from synth.tables.judging import good
 from synth.tables.kernels import COMPILE_FROM
 from synth.tables.knobs import KNOBS, NEAR, NEAR_VALUES, Knob, Value, loosened, reach, stops
 from synth.tables.looking import Look, Tools
-from synth.tables.near import Rows, band_width
+from synth.tables.near import Rows
 from synth.tables.rules import rules
 from synth.tables.settling import Settling
 
@@ -104,6 +104,9 @@ def sweep(
     now, plans = _plans(seen.measures, settings)
     settling = Settling(seen.facts, [seen.claims], seen.sketches, candidates, tools)
     del seen
+    near = _near(settings)
+    widest = Fates(settling, rows, (near.variants or [settings])[0], sure=False, compiled=compiled)
+    widest.read()
     fates = Fates(settling, rows, settings, sure=True, compiled=compiled)
     fates.prepare()
     start = fates.after(None, now)
@@ -112,10 +115,9 @@ def sweep(
         if len(plan.values) > 1:
             current = plan.values.index(plan.knob.of(settings))
             swept.append(_told(plan, current, _settled(plan, fates, start, current), places))
-    near = _near(settings)
     if near.values:
         current = near.values.index(settings.duplicates.near)
-        settled = _settled_near(near, settling, rows, start, compiled=compiled)
+        settled = _settled_near(near, widest, start)
         swept.append(_told(near, current, settled, places))
     return swept
 
@@ -198,19 +200,11 @@ def _settled(plan: _Plan, fates: Fates, start: Fate, current: int) -> Iterator[t
             yield number, fate.taken
 
 
-def _settled_near(
-    plan: _Plan, settling: Settling, rows: Rows, start: Fate, *, compiled: bool
-) -> Iterator[tuple[int, Mask]]:
-    """The same for `NEAR`; those values at once whose bands are of an equal width."""
-    fates, width = None, 0
+def _settled_near(plan: _Plan, fates: Fates, start: Fate) -> Iterator[tuple[int, Mask]]:
+    """The same for `NEAR`; `fates` are those of its first value."""
     for number, variant in enumerate(plan.variants):
-        near = variant.duplicates.near or 1.0
-        if fates is None or band_width(near) != width:
-            width = band_width(near)
-            fates = Fates(settling, rows, variant, sure=False, compiled=compiled)
-            if not number:
-                fates.read()
-        yield number, fates.under(variant).after(None, start.left).taken
+        fates = fates.under(variant)
+        yield number, fates.after(None, start.left).taken
 
 
 def _told(plan: _Plan, current: int, settled: Iterator[tuple[int, Mask]], places: Rows) -> Swept:
