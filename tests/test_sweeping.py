@@ -36,11 +36,14 @@ CASES: dict[str, tuple[Curate, Tools]] = {
 
 
 def table(seed: int, count: int = 80) -> pl.DataFrame:
-    """Candidates of which many repeat each other, fail a rule, or hold what they should not."""
+    """Candidates of which many repeat each other, fail a rule, or hold what they should not.
+
+    Of odd seeds a segment has two, and few candidates are like no other one.
+    """
     draw = random.Random(seed)
     rows: list[dict[str, Any]] = []
     for number in range(count):
-        if rows and draw.random() < 0.5:
+        if rows and draw.random() < (0.5 if seed % 2 else 0.35):
             one = dict(draw.choice(rows))
             one["text"] = " ".join(edited(one["text"].split(), draw))
         else:
@@ -51,7 +54,7 @@ def table(seed: int, count: int = 80) -> pl.DataFrame:
             one["text"] += f" Bears {RUN} flowers are out."
         if draw.random() < 0.05:
             one["text"] += " Write to jane.doe@example.com of it."
-        one |= {"segment_id": f"{number // 2:016x}", "sample": number % 2}
+        one |= {"segment_id": f"{number // (1 + seed % 2):016x}", "sample": number % 2}
         one |= {"document_id": f"d{number % 12}", "r_ifd": draw.choice([None, draw.random()])}
         one["logprob"] = draw.choice([None, -3.0, *(round(-draw.random(), 1) for _ in range(30))])
         one["skip"] = "short" if draw.random() < 0.03 else ""
@@ -98,7 +101,7 @@ def given(settings: Curate, argument: str) -> Curate:
 
 @pytest.mark.parametrize(
     ("case", "seed", "step"),
-    [("plain", 1, 1), *((case, 1, 4) for case in list(CASES)[1:]), ("plain", 2, 4)],
+    [("plain", 1, 3), ("plain", 2, 1), *((case, 1, 6) for case in list(CASES)[1:])],
 )
 def test_every_value_is_what_curate_does_with_it(case: str, seed: int, step: int) -> None:
     settings, tools = CASES[case]
@@ -186,7 +189,7 @@ def test_meanings_are_compared_for_every_value() -> None:
     settings = Curate(duplicates=Duplicates(semantic=0.999, sides=["text"]), embedder="lengths")
     tools = replace(TOOLS, embed=embed)
     for one in sweep(Frame(rows, 50), settings, tools, rows.select("segment_id", "sample")):
-        for number in range(0, len(one.given), 3):
+        for number in range(0, len(one.given), 5):
             argument = one.given[number]
             found = (one.kept[number], one.stays[number].tolist())
             assert found == fate(rows, given(settings, argument), tools), argument
