@@ -24,6 +24,7 @@ from synth.recipe import Recipe, load_recipe
 from synth.stages.curate import curate, what_if
 from synth.stages.explain import explain
 from synth.stages.export import export
+from synth.stages.sweep import sweep
 from synth.store.candidates import candidates
 from synth.store.reviews import Mark, add_mark, read_marks
 from synth.store.run import Run
@@ -309,6 +310,19 @@ def test_a_benchmark_out_of_reach_is_told_and_looked_for_again(
     assert not done.skipped
     assert done.counts["buckets"] == {"kept": 1, "contaminated": 1}
     assert ID[0] in pl.read_parquet(run.rejected)["segment_id"].to_list()
+
+
+def test_a_sweep_says_what_curate_would_keep_and_writes_nothing(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", made(60))
+    asked = pl.DataFrame({"segment_id": [f"{7919:016x}", "f" * 16], "sample": [0, 0]})
+    swept = {one.setting: one for one in sweep(run, recipe_of(), LocalModels(), asked)}
+    assert not run.curated.exists()
+    for one in (swept["min_logprob"], swept["duplicates.near"]):
+        kept = curate(run, recipe_of(one.given[0]), LocalModels()).counts["buckets"]["kept"]
+        there = f"{7919:016x}" in pl.read_parquet(run.curated)["segment_id"]
+        assert (one.kept[0], one.stays[0].tolist()) == (kept, [there, False])
+    now = curate(run, recipe_of(), LocalModels()).counts["buckets"]["kept"]
+    assert {one.kept[one.current] for one in swept.values()} == {now}
 
 
 def test_progress_is_told_unless_nobody_wants_it(tmp_path: Path) -> None:

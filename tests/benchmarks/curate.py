@@ -7,7 +7,8 @@ sink of the same file in the same run, and with daft's MinHash where daft is ins
 daft`; its bands are joined here, as its documentation leaves that to the user). Recall and
 precision are counted against what `planted.py` put in. Memory is counted above that of a reader
 that does nothing. The whole of curation is `synth curate` over a run folder of as many candidates,
-with all defaults and 100,000 benchmark questions, and once more with languages. Prints one JSON
+with all defaults and 100,000 benchmark questions, and once more with languages; a sweep of all its
+thresholds is compared with one `synth curate` of the same rows. Prints one JSON
 object last.
 """
 
@@ -91,6 +92,19 @@ def whole(source: Path, target: Path) -> None:
         synth()
 
 
+def sweep(source: Path, target: Path) -> None:
+    """Every threshold swept over the run folder `source`, with those settings."""
+    from synth.models.local import LocalModels
+    from synth.recipe import load_recipe
+    from synth.stages.sweep import sweep as stage
+    from synth.store.run import Run
+
+    recipe = load_recipe("nano", json.loads((source / "arguments.json").read_text())[1::2])
+    asked = pl.read_parquet(source / "curated" / "*.parquet").head(200)
+    swept = stage(Run(source), recipe, LocalModels(), asked.select("segment_id", "sample"))
+    target.write_text(json.dumps({one.setting: [one.values, one.kept] for one in swept}))
+
+
 def scan(source: Path, target: Path) -> None:
     """What reading and writing alone cost."""
     pl.scan_parquet(source).sink_parquet(target)
@@ -134,6 +148,7 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
     "near": near,
     "contamination": contamination,
     "whole": whole,
+    "sweep": sweep,
     "scan": scan,
     "read": read,
     "daft": daft,
@@ -258,11 +273,31 @@ def part_whole(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
     return figures
 
 
+def part_sweep(folder: Path, rows: int, rounds: int) -> dict[str, Any]:
+    """A sweep of every threshold, against one `synth curate` of the same rows."""
+    run, target = folder / "run-sweep", folder / "swept.json"
+    candidates.write(run, rows, folder / "questions.parquet", SEED, [])
+    once = measured("whole", run, target)
+    swept = measured("sweep", run, target)
+    values = json.loads(target.read_text())
+    print(values, once, swept, flush=True)
+    del rounds
+    return {
+        "sweep_seconds": swept["seconds"],
+        "sweep_values": sum(len(one[0]) for one in values.values()),
+        "sweep_to_curate_ratio": round(swept["seconds"] / once["seconds"], 2),
+        "sweep_bytes_a_row_above_curate": round(
+            (swept["peak_mib"] - once["peak_mib"]) * 2**20 / rows
+        ),
+    }
+
+
 PARTS = {
     "near": part_near,
     "hot": part_hot,
     "contamination": part_contamination,
     "whole": part_whole,
+    "sweep": part_sweep,
 }
 
 

@@ -56,10 +56,12 @@ class Shingled:
         if new.size:
             read, known = _sets(self._texts, self._place.size, new, self._compiled), self._sets
             self._place[new] = known.ends.size + np.arange(new.size)
-            self._sets = ShingleSets(
-                np.concatenate([known.hashes, read.hashes]),
-                np.concatenate([known.ends, known.hashes.size + read.ends]),
-            )
+            if known.ends.size:
+                read = ShingleSets(
+                    np.concatenate([known.hashes, read.hashes]),
+                    np.concatenate([known.ends, known.hashes.size + read.ends]),
+                )
+            self._sets = read
         return self._sets, self._place[rows].astype(np.int64)
 
 

@@ -6,26 +6,24 @@ the rows that hang together with one of them are settled anew.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from synth.errors import RecipeError
 from synth.settings import Curate
 from synth.tables.candidate import Candidates
 from synth.tables.curation import look_at
+from synth.tables.fates import Fate, Fates, Mask
 from synth.tables.judging import good
 from synth.tables.kernels import COMPILE_FROM
 from synth.tables.knobs import KNOBS, NEAR, NEAR_VALUES, Knob, Value, loosened, reach, stops
 from synth.tables.looking import Look, Tools
-from synth.tables.near import Rows, band_width
+from synth.tables.near import Rows
 from synth.tables.rules import rules
 from synth.tables.settling import Settling
 
-Mask = npt.NDArray[np.bool_]
 _BINS = 40
 
 
@@ -81,7 +79,8 @@ def sweep(
 ) -> list[Swept]:
     """What `curate` would keep if one threshold were another, for some values of each.
 
-    A threshold is left out of which no other value can be tried: its measure is not there. Where
+    A threshold is left out of which no other value can be tried: its measure is not there. All are
+    where no threshold lets a row pass. Where
     embeddings are compared every value settles all rows, and takes as long as `curate` for it.
 
     Args:
@@ -98,12 +97,17 @@ def sweep(
     wanted = list(dict.fromkeys(["sample", *(knob.measure for knob in KNOBS)]))
     look = Look(loosened(settings), tools, compiled=compiled, remember=wanted)
     seen = look_at(candidates, look, looked)
+    if seen.measures.is_empty():
+        return []
     rows = seen.measures["position"].to_numpy().astype(np.int64)
     places = _places(seen.facts[rows]["segment"], seen.measures["sample"], asked)
     now, plans = _plans(seen.measures, settings)
     settling = Settling(seen.facts, [seen.claims], seen.sketches, candidates, tools)
     del seen
-    fates = _Fates(settling, rows, settings, sure=True, compiled=compiled)
+    near = _near(settings)
+    widest = Fates(settling, rows, (near.variants or [settings])[0], sure=False, compiled=compiled)
+    widest.read()
+    fates = Fates(settling, rows, settings, sure=True, compiled=compiled)
     fates.prepare()
     start = fates.after(None, now)
     swept = []
@@ -111,10 +115,9 @@ def sweep(
         if len(plan.values) > 1:
             current = plan.values.index(plan.knob.of(settings))
             swept.append(_told(plan, current, _settled(plan, fates, start, current), places))
-    near = _near(settings)
     if near.values:
         current = near.values.index(settings.duplicates.near)
-        settled = _settled_near(near, settling, rows, start, compiled=compiled)
+        settled = _settled_near(near, widest, start)
         swept.append(_told(near, current, settled, places))
     return swept
 
@@ -185,9 +188,7 @@ def _histogram(values: pl.Series, stops: Sequence[Value]) -> tuple[list[float], 
     return edges.tolist(), counts.tolist()
 
 
-def _settled(
-    plan: _Plan, fates: "_Fates", start: "_Fate", current: int
-) -> Iterator[tuple[int, Mask]]:
+def _settled(plan: _Plan, fates: Fates, start: Fate, current: int) -> Iterator[tuple[int, Mask]]:
     """Places of the plan's values, and which rows are kept under each."""
     yield current, start.taken
     values = range(len(plan.values))
@@ -199,19 +200,11 @@ def _settled(
             yield number, fate.taken
 
 
-def _settled_near(
-    plan: _Plan, settling: Settling, rows: Rows, start: "_Fate", *, compiled: bool
-) -> Iterator[tuple[int, Mask]]:
-    """The same for `NEAR`; those values at once whose bands are of an equal width."""
-    fates, width = None, 0
+def _settled_near(plan: _Plan, fates: Fates, start: Fate) -> Iterator[tuple[int, Mask]]:
+    """The same for `NEAR`; `fates` are those of its first value."""
     for number, variant in enumerate(plan.variants):
-        near = variant.duplicates.near or 1.0
-        if fates is None or band_width(near) != width:
-            width = band_width(near)
-            fates = _Fates(settling, rows, variant, sure=False, compiled=compiled)
-            if not number:
-                fates.read()
-        yield number, fates.under(variant).after(None, start.left).taken
+        fates = fates.under(variant)
+        yield number, fates.after(None, start.left).taken
 
 
 def _told(plan: _Plan, current: int, settled: Iterator[tuple[int, Mask]], places: Rows) -> Swept:
@@ -226,88 +219,3 @@ def _told(plan: _Plan, current: int, settled: Iterator[tuple[int, Mask]], places
         knob.setting, knob.bound, knob.measure, plan.values, current, kept, stays, given,
         plan.edges, plan.counts,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Fate:
-    """Of each row whether the rules leave it, whether it goes for another, whether it is kept."""
-
-    left: Mask
-    away: Mask
-    taken: Mask
-
-
-class _Fates:
-    """Settles rows, those alone of which something changed."""
-
-    def __init__(
-        self, settling: Settling, rows: Rows, settings: Curate, *, sure: bool, compiled: bool
-    ) -> None:
-        """Finds out which rows hang together (see linking.py)."""
-        self._settling, self._rows, self._settings = settling, rows, settings
-        self._group = settling.linked(rows, settings.duplicates, sure=sure, compiled=compiled)
-        self._sizes = np.bincount(self._group, minlength=rows.size)
-        self._several = (self._sizes > 1)[self._group]
-        self._whole: Mask | None = None
-
-    def read(self) -> None:
-        """Reads at once what is asked for under any value."""
-        self._settling.prepare(self._rows[self._several], self._settings.duplicates)
-
-    def prepare(self) -> None:
-        """Settles first what most values ask for: groups of which all rows are left."""
-        self.read()
-        self._whole = self._away(self._several)
-
-    def under(self, settings: Curate) -> "_Fates":
-        """The same under settings that compare rows by another threshold."""
-        other = copy(self)
-        other._settings, other._whole = settings, None
-        return other
-
-    def after(self, before: _Fate | None, left: Mask) -> _Fate:
-        """What becomes of the rows that the rules leave, from what became of others."""
-        if before is None:
-            none = np.zeros(left.size, bool)
-            before = _Fate(none, none, none)
-        changed = before.left != left
-        if not changed.any():
-            return before
-        touched = np.zeros(left.size, bool)
-        touched[self._group[changed]] = True
-        touched = touched[self._group]
-        there = touched & left
-        counts = np.bincount(self._group[there], minlength=left.size)
-        away = before.away & ~touched
-        if self._whole is None:
-            known = np.zeros(left.size, bool)
-        else:
-            known = there & (counts == self._sizes)[self._group]
-            away |= self._whole & known
-        away |= self._away(there & ~known & (counts > 1)[self._group])
-        return _Fate(left, away, self._taken(left & ~away))
-
-    def _away(self, scope: Mask) -> Mask:
-        """Which of these rows go for another of them."""
-        if not scope.any():
-            return scope
-        some = self._settling.among(self._wide(scope))
-        some.outrank(self._settings.rank)
-        some.repeated(self._settings.duplicates)
-        gone: Mask = scope & ~some.open[self._rows]
-        return gone
-
-    def _taken(self, stay: Mask) -> Mask:
-        if not self._settings.select.asks:
-            return stay
-        some = self._settling.among(self._wide(stay))
-        try:
-            some.select(self._settings.select)
-        except RecipeError:
-            return np.zeros(stay.size, bool)
-        return some.open[self._rows]
-
-    def _wide(self, mask: Mask) -> Mask:
-        wide = np.zeros(self._settling.open.size, bool)
-        wide[self._rows[mask]] = True
-        return wide
