@@ -101,7 +101,7 @@ def given(settings: Curate, argument: str) -> Curate:
 
 @pytest.mark.parametrize(
     ("case", "seed", "step"),
-    [("plain", 1, 3), ("plain", 2, 1), *((case, 1, 6) for case in list(CASES)[1:])],
+    [("plain", 1, 6), ("plain", 2, 5), *((case, 1, 12) for case in list(CASES)[1:])],
 )
 def test_every_value_is_what_curate_does_with_it(case: str, seed: int, step: int) -> None:
     settings, tools = CASES[case]

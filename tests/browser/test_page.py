@@ -52,9 +52,7 @@ def number(page: Page, selector: str) -> int:
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Recipe]:
     """The sample corpus through nano, all the way, after a short training."""
     run = Run(tmp_path_factory.mktemp("real") / "run")
-    recipe = load_recipe(
-        "nano", ["finetune.steps=40", "finetune.eval_every=20", "pairs.held_out=16"]
-    )
+    recipe = load_recipe("nano", ["finetune.steps=10", "finetune.eval_every=5", "pairs.held_out=8"])
     corpus = [str(ROOT / "data/sample/corpus.jsonl")]
     for outcome in run_all(run, recipe, LocalModels(), corpus, force=True):
         assert not outcome.skipped
