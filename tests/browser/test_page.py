@@ -22,6 +22,8 @@ from tests.test_curate import made, recipe_of, run_of
 
 pytestmark = pytest.mark.browser
 
+AXE = ROOT / "src/synth/report/web/node_modules/axe-core/axe.min.js"
+
 WILD = {
     "script": "<script>document.title='owned'</script>",
     "handler": "<img src=x onerror=\"document.title='owned'\">",
@@ -189,6 +191,18 @@ def test_nothing_but_its_own_script_may_run(tmp_path: Path, chromium: Browser) -
     assert ran[0] is None
     assert ran[1] == ["script-src-elem"]
     page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_anybody_out(
+    scheme: Any, real_run: tuple[Run, Recipe], opened: Opened
+) -> None:
+    page = opened(real_run[0].report)
+    page.emulate_media(color_scheme=scheme)
+    page.keyboard.press("j")
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run().then(all => all.violations.map(one => [one.id, one.help]))")
+    assert found == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

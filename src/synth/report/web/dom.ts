@@ -24,7 +24,8 @@ const INVISIBLE = /(?![\n\t\r\u200c\u200d])[\p{Cc}\p{Cf}]|[\ufffe\uffff]/gu;
 
 /** Text that nobody vouches for: kept apart in direction, its invisible characters shown. */
 export function untrusted(text: string, tag: "bdi" | "pre" = "bdi"): HTMLElement {
-  const shown = h(tag, { dir: "auto", class: "untrusted" });
+  const scrolls = tag === "pre" ? 0 : undefined;
+  const shown = h(tag, { dir: "auto", class: "untrusted", tabindex: scrolls });
   let from = 0;
   for (const found of text.matchAll(INVISIBLE)) {
     const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");

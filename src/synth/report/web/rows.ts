@@ -85,6 +85,10 @@ export class Browser {
     );
     this.table = this.made(grid);
     this.ready = new Promise((built) => this.table.on("tableBuilt", () => built()));
+    // Rows are reached by their buttons; a grid may hold nothing else that takes the focus.
+    void this.ready.then(() =>
+      grid.querySelector(".tabulator-tableholder")?.removeAttribute("tabindex"),
+    );
     void this.filter();
     addEventListener("keydown", (event) => this.key(event));
   }

@@ -114,7 +114,7 @@ function card(evaluation: Evaluation): HTMLElement {
       "figure",
       {},
       h("figcaption", {}, h("h3", {}, "What a go needs")),
-      table(["check", "measured", "bound", ""], checks, "Checks"),
+      table(["check", "measured", "bound", "outcome"], checks, "Checks"),
     ),
   );
 }
