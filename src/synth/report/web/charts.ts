@@ -82,8 +82,22 @@ const resized = new ResizeObserver((entries) => {
   for (const entry of entries) drawn.get(entry.target)?.chart.resize();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
+/** Draws all as large as their places are now. */
+function fit(): void {
+  for (const { chart, redraw } of drawn.values()) {
+    chart.resize();
+    redraw();
+  }
+}
+
 addEventListener("beforeprint", () => {
+  document.body.classList.add("paper");
   for (const element of [...pending.keys()]) draw(element);
+  fit();
+});
+addEventListener("afterprint", () => {
+  document.body.classList.remove("paper");
+  fit();
 });
 
 function draw(element: Element): void {
@@ -140,7 +154,7 @@ function completed(option: Option): Option {
     backgroundColor: "transparent",
     color: c.series,
     textStyle: { color: c.ink, fontFamily: getComputedStyle(document.body).fontFamily },
-    animationDuration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 300,
+    animation: false, // what is printed or looked at by a machine must be there at once
     aria: { enabled: true },
     ...option,
     tooltip: {

@@ -105,7 +105,7 @@ function sankey(c: Colours, buckets: [string, number][]): Option {
           formatter: ({ name, value }: { name: string; value: number }) =>
             `${spoken(name.trim())} ${value.toLocaleString("en")}`,
         },
-        lineStyle: { color: "gradient", opacity: 0.35 },
+        lineStyle: { color: "target", opacity: 0.3 },
       },
     ],
   };

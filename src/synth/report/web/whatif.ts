@@ -192,7 +192,6 @@ function line(c: Colours, value: number | null | undefined): object {
   return {
     silent: true,
     symbol: "none",
-    animation: false,
     label: { show: false },
     lineStyle: { color: c.ink, type: "dashed", width: 1.5 },
     data: value === null || value === undefined ? [] : [{ xAxis: value }],
