@@ -23,12 +23,14 @@ from synth.cli.options import (
     RunOption,
     RunRecipeOption,
     SetOption,
+    ShardOption,
     StrictOption,
     TagOption,
     ToHubOption,
 )
 from synth.cli.session import errors_told, local_models, session_of
 from synth.cli.show import serve, show_pairs, tell, tell_difference
+from synth.records import WHOLE
 
 if TYPE_CHECKING:
     from synth.records import Outcome
@@ -110,12 +112,15 @@ def backtranslate(
     run: RunOption = None,
     set_: SetOption = None,
     strict: StrictOption = False,
+    shard: ShardOption = None,
     dry_run: DryRunOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Corpus + adapter -> candidates: an instruction for every segment."""
-    with session_of(recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
+    if shard and dry_run:
+        raise typer.BadParameter("goes without --dry-run", param_hint="--shard")
+    with session_of(recipe, run, set_, writes=not dry_run, quiet=quiet, part=shard) as session:
         where, listen = (session.run, session.recipe, local_models(), corpus), session.listen
         if dry_run:
             from synth.stages.estimate import estimate
@@ -124,7 +129,8 @@ def backtranslate(
             return
         from synth.stages.backtranslate import backtranslate as stage
 
-        tell([stage(*where, listen, strict=strict)], session, as_json)
+        work = stage(*where, listen, part=shard or WHOLE, strict=strict)
+        tell([work], session, as_json)
 
 
 @app.command()

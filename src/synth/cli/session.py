@@ -12,6 +12,7 @@ import typer
 
 from synth.cli.drawing import drawing, safe
 from synth.errors import SynthError
+from synth.records import WHOLE, Part
 
 if TYPE_CHECKING:
     from synth.models.protocols import Models
@@ -38,8 +39,12 @@ def session_of(
     *,
     writes: bool = True,
     quiet: bool = False,
+    part: Part | None = None,
 ) -> Iterator[Session]:
-    """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status."""
+    """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status.
+
+    With `part` only that part of the corpus is locked, so that others can be worked on.
+    """
     with errors_told():
         from synth.recipe import load_recipe
         from synth.store.run import Run
@@ -52,7 +57,7 @@ def session_of(
         if not is_main():
             yield Session(run, recipe, lambda _: None, lambda: None)
             return
-        with run.lock() if writes else nullcontext(), drawing(quiet) as (listen, wipe):
+        with run.lock(part or WHOLE) if writes else nullcontext(), drawing(quiet) as (listen, wipe):
             if writes:
                 run.open(recipe)
             yield Session(run, recipe, listen, wipe)

@@ -14,6 +14,7 @@ from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.store.benchmarks import Benchmarks, read_benchmarks
 from synth.store.candidates import CandidateRows, unanswered
 from synth.store.files import file_hash, write_json, writing_parquet
+from synth.store.parts import need_corpus, settle
 from synth.store.reviews import Mark, read_marks
 from synth.store.run import Done, Run
 from synth.tables.curation import Verdicts
@@ -37,7 +38,8 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
         ModelError: For an embedder that cannot be loaded.
     """
     started = time.time()
-    made = run.need("backtranslate")
+    settle(run)
+    made = need_corpus(run)
     marks = read_marks(run)
     depends = [*_depends(run, recipe, models), *_said(marks)]
     fingerprint = content_id(STAGE, 4, made.fingerprint, *depends)
@@ -153,7 +155,7 @@ def what_if(run: Run, recipes: dict[str, Recipe], models: Models) -> Outcome:
     Raises:
         SynthError: As `curate` does.
     """
-    run.need("backtranslate")
+    need_corpus(run)
     kept = {}
     for name, recipe in recipes.items():
         _check_rank(recipe)
