@@ -12,6 +12,7 @@ from synth.cli.options import (
     CorpusArgument,
     DryRunOption,
     ForceOption,
+    FromOption,
     JsonOption,
     MergeOption,
     PairsOption,
@@ -138,6 +139,7 @@ def curate(
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
+    from_: FromOption = None,
     explain: Annotated[
         str | None, typer.Option("--explain", help="Tell the story of the segment of this id.")
     ] = None,
@@ -170,7 +172,8 @@ def curate(
             return
         from synth.stages.curate import curate as stage
 
-        tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
+        work = (session.run, session.recipe, local_models(), session.listen)
+        tell([stage(*work, sources=from_ or ())], session, as_json)
 
 
 @app.command()

@@ -65,6 +65,14 @@ ShardOption = Annotated[
         help="Work on the I-th of N parts of the corpus; N processes do all of it.",
     ),
 ]
+FromOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Take the candidates of this run folder; repeatable, remembered in --run.",
+    ),
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")
 ]

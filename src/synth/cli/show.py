@@ -94,6 +94,8 @@ def _show_ledger(outcome: "Outcome") -> None:
     title = f"Ledger: {counts['documents']} documents, {counts['bad_lines']} bad lines"
     if counts["repeated_documents"]:
         title += f", {counts['repeated_documents']} repeated documents"
+    if counts.get("repeated_segments"):
+        title += f", {counts['repeated_segments']} repeated segments"
     _table(title, ("bucket", "segments", "share"), rows)
     if counts.get("rejected_candidates"):
         typer.echo(f"rejected candidates: {_facts(counts['rejected_candidates'])}")

@@ -22,6 +22,7 @@ from synth.records import WHOLE, BadLine, Completion, Part, Segment
 from synth.settings import Generate
 from synth.store.files import whole, write_parquet
 from synth.store.idset import IdSet
+from synth.store.repeats import Repeats, repeats
 from synth.store.run import Run
 
 _SEGMENT = pa.schema(
@@ -183,15 +184,22 @@ def finished(run: Run, settings: Generate, part: Part = WHOLE) -> IdSet:
     return IdSet(done["request"].to_numpy())
 
 
-def candidates(run: Run, settings: Generate) -> pl.LazyFrame:
+def candidates(run: Run, settings: Generate, twice: Repeats | None = None) -> pl.LazyFrame:
     """One row for each request of each segment, in the corpus's order, with its answer.
 
     A segment that was skipped has one row, without an answer; so has a request without one.
     """
-    segments = pl.scan_parquet(run.segment_files())
-    asked = segments.explode("requests", empty_as_null=True).rename({"requests": "request"})
+    files = run.segment_files()
+    asked = _requests(pl.scan_parquet(files), twice or repeats(files))
     answers = _answers(run.shards(), settings)
     return asked.join(answers, on="request", how="left", maintain_order="left")
+
+
+def _requests(segments: pl.LazyFrame, twice: Repeats) -> pl.LazyFrame:
+    """One row for each `request` of each segment, or for a segment without any; each once."""
+    numbered = segments.with_row_index("row") if twice.segments else segments
+    rows = numbered.explode("requests", empty_as_null=True).rename({"requests": "request"})
+    return twice.left_out(rows).drop("row") if twice.segments else rows
 
 
 @contextmanager
@@ -229,23 +237,21 @@ class CandidateRows:
 
     def __init__(self, run: Run, settings: Generate) -> None:
         self._run = run
-        self._segments = pl.scan_parquet(run.segment_files())
+        files = run.segment_files()
+        self._segments = pl.scan_parquet(files)
         made = self._segments.select(pl.col("requests").list.len().clip(lower_bound=1).sum())
         with _readable(run):
-            self._whole = candidates(run, settings)
-            self.count = int(made.collect(engine="streaming").item())
+            self._twice = repeats(files)
+            self._whole = candidates(run, settings, self._twice)
+            rows = int(made.collect(engine="streaming").item())
+        self.count = rows - self._twice.rows.height
+        self.repeated_segments = self._twice.segments
 
     def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
         """These columns of all candidates, in the corpus's order."""
-        of_segments = set(columns) <= set(_SEGMENT.names)
-        asked = pl.col("requests").list.len().clip(lower_bound=1)
-        rows = (
-            self._segments.with_columns(pl.int_ranges(0, asked).alias("requests")).explode(
-                "requests"
-            )
-            if of_segments
-            else self._whole
-        )
+        rows = self._whole
+        if set(columns) <= set(_SEGMENT.names):
+            rows = _requests(self._segments, self._twice)
         with _readable(self._run):
             yield from rows.select(columns).collect_batches(chunk_size=_BLOCK, maintain_order=True)
 

@@ -6,13 +6,15 @@ one begins; their answers stay, to be found again by request.
 """
 
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from synth.errors import RunError
-from synth.records import Part
+from synth.records import Part, content_id
 from synth.store.files import write_json
 from synth.store.run import Done, Run, entry
 
@@ -34,7 +36,13 @@ def done_part(run: Run, part: Part) -> Done | None:
 
 
 def begin_part(run: Run, part: Part) -> None:
-    """Takes the part out of what is done, and what belongs to another division of the corpus."""
+    """Takes the part out of what is done, and what belongs to another division of the corpus.
+
+    Raises:
+        RunError: For a run that has its candidates from others.
+    """
+    if run.taken.exists():
+        raise RunError(f"{run.folder}: has its candidates from other runs; name another --run")
     with run.turn():
         run.forget(STAGE)
         run.done_of(part).unlink(missing_ok=True)
@@ -56,8 +64,19 @@ def commit_part(
 
 
 def settle(run: Run) -> None:
-    """Enters the corpus into the manifest where all of its parts are done, and nobody has yet."""
+    """Enters the corpus into the manifest where all of its parts are done, and nobody has yet.
+
+    Of a run that has its candidates from others it enters what those have now.
+
+    Raises:
+        RunError: When one of those has nothing, or lacks a part.
+    """
     with run.turn():
+        if run.taken.exists():
+            told, done = _taken(run), run.done(STAGE)
+            if done is None or done.fingerprint != told["fingerprint"]:
+                run.enter(STAGE, told)
+            return
         found = _parts(run)
         if found and run.done(STAGE) is None and not _missing(found):
             run.enter(STAGE, _sum(found))
@@ -69,9 +88,67 @@ def need_corpus(run: Run) -> Done:
     Raises:
         RunError: When nothing is there, or a part is missing.
     """
+    if run.taken.exists():
+        told = _taken(run)
+        return Done(told["fingerprint"], told["counts"])
     done, found = run.done(STAGE), _parts(run)
     if done or not found:
         return run.need(STAGE)
+    _check_complete(run, found)
+    told = _sum(found)
+    return Done(told["fingerprint"], told["counts"])
+
+
+def take_from(run: Run, folders: Sequence[Path]) -> None:
+    """Remembers that the run has its candidates from those of other run folders, in that order.
+
+    Raises:
+        RunError: For a folder that is none, or a run that has candidates of its own.
+    """
+    sources: dict[Path, None] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise RunError(f"{folder}: no such run folder; check --from")
+        sources |= dict.fromkeys(source.folder for source in Run(folder.resolve()).sources())
+    if run.folder.resolve() in sources or any(run.candidates.glob("*.parquet")):
+        raise RunError(
+            f"{run.folder}: has candidates of its own; name another --run to take several together"
+        )
+    names = [os.path.relpath(folder, run.folder.resolve()) for folder in sources]
+    write_json(run.taken, names)
+
+
+def _taken(run: Run) -> Entry:
+    """What is told of all the runs together that this one has its candidates from."""
+    entries: dict[Path | str, Entry] = {}
+    divided: dict[str, dict[Part, Entry]] = {}
+    for source in run.sources():
+        found = _parts(source)
+        if source.done(STAGE) or not found:
+            source.need(STAGE)
+            entries[source.folder] = source.stages()[STAGE]
+            continue
+        for part, told in found.items():
+            others = divided.setdefault(told["fingerprint"], {})
+            if part in others:
+                raise RunError(
+                    f"{source.folder}: part {part} is in another run named before; name it once"
+                )
+            others[part] = told
+            entries[told["fingerprint"]] = told  # keeps the order
+    for fingerprint, found in divided.items():
+        _check_complete(run, found)
+        entries[fingerprint] = _sum(found)
+    told = _sum(entries)
+    counts = {name: count for name, count in told["counts"].items() if name != "parts"}
+    return {
+        **told,
+        "fingerprint": content_id("from", *(one["fingerprint"] for one in entries.values())),
+        "counts": {**counts, "runs": len(run.sources())},
+    }
+
+
+def _check_complete(run: Run, found: Mapping[Part, Entry]) -> None:
     missing = _missing(found)
     if missing:
         of = missing[0].of
@@ -81,8 +158,6 @@ def need_corpus(run: Run) -> Done:
             " another corpus or with other settings than the part finished last; run"
             f" `synth backtranslate` with --shard {missing[0]} first"
         )
-    told = _sum(found)
-    return Done(told["fingerprint"], told["counts"])
 
 
 def _told(run: Run, part: Part) -> Entry | None:
@@ -116,8 +191,8 @@ def _missing(found: Mapping[Part, Entry]) -> list[Part]:
     return [part for part in every if part not in fitting]
 
 
-def _sum(found: Mapping[Part, Entry]) -> Entry:
-    """What is told of a corpus all of whose parts are there; `seconds` are of all together."""
+def _sum(found: Mapping[Any, Entry]) -> Entry:
+    """What is told of parts, or runs, together; `seconds` are of all of them."""
     told = list(found.values())
     counts = added(one["counts"] for one in told)
     return {

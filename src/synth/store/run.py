@@ -117,9 +117,24 @@ class Run:
         """The page that shows it all."""
         return self.folder / "report.html"
 
+    @property
+    def taken(self) -> Path:
+        """Which run folders this one takes its candidates from, where it has none of its own."""
+        return self.candidates / "from.json"
+
+    def sources(self) -> list["Run"]:
+        """The runs whose candidates these are: this one, unless it took them from others."""
+        try:
+            names = json.loads(self.taken.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return [self]
+        except ValueError as error:
+            raise RunError(f"{self.taken}: damaged; name the runs with --from again") from error
+        return [Run((self.folder / name).resolve()) for name in names]
+
     def shards(self) -> list[Path]:
         """Shards that were committed, in order."""
-        return sorted(self.candidates.glob("part-*.parquet"))
+        return self._found("part-*.parquet")
 
     def shards_of(self, part: Part) -> list[Path]:
         """Those of `shards` that answer a part of the corpus."""
@@ -161,7 +176,11 @@ class Run:
 
     def segment_files(self) -> list[Path]:
         """Files of segments, in the order of the parts of the corpus; at least one is named."""
-        return sorted(self.candidates.glob("segments*.parquet")) or [self.segments]
+        return self._found("segments*.parquet") or [self.segments]
+
+    def _found(self, pattern: str) -> list[Path]:
+        folders = [source.candidates for source in self.sources()]
+        return [path for folder in folders for path in sorted(folder.glob(pattern))]
 
     def done(self, stage: str) -> Done | None:
         """What the manifest says of a stage; None when it never finished."""
