@@ -327,15 +327,20 @@ def test_parts_at_once_in_one_folder_and_one_of_them_killed(
 
 
 WORKER = """
-import sys
+import sys, time
 from pathlib import Path
+from synth.recipe import load_recipe
 from synth.records import Part
 from synth.store.parts import begin_part, commit_part
 from synth.store.run import Run
 
-run, part = Run(Path(sys.argv[1])), Part.parse(sys.argv[2])
+run, part, recipe = Run(Path(sys.argv[1])), Part.parse(sys.argv[2]), load_recipe("nano")
+Path(f"ready{part.number}").touch()
+while not all(Path(f"ready{number}").exists() for number in range(1, 5)):
+    time.sleep(0.001)
 for _ in range(40):
     with run.lock(part):
+        run.open(recipe)
         begin_part(run, part)
         commit_part(run, part, "f", {"segments": part.number}, 0.0)
 """
@@ -474,7 +479,7 @@ def test_what_cannot_be_taken_from(
     curate(Run(tmp_path / "m"), recipe, LocalModels(), sources=[a.folder])
     shutil.copytree(a.adapter, tmp_path / "m" / "adapter")
     with pytest.raises(RunError, match="has its candidates from other runs"):
-        backtranslate(Run(tmp_path / "m"), recipe, Scripted(), [*corpus, str(tmp_path / "a.txt")])
+        backtranslate(Run(tmp_path / "m"), recipe, Scripted(), corpus)
 
 
 def test_runs_are_named_on_the_command_line(
