@@ -130,8 +130,7 @@ def backtranslate(
             return
         from synth.stages.backtranslate import backtranslate as stage
 
-        work = stage(*where, listen, part=shard or WHOLE, strict=strict)
-        tell([work], session, as_json)
+        tell([stage(*where, listen, part=shard or WHOLE, strict=strict)], session, as_json)
 
 
 @app.command()
@@ -151,6 +150,8 @@ def curate(
     as_json: JsonOption = False,
 ) -> None:
     """Candidates -> curated + rejected, each with its reason, + ledger."""
+    if from_ and (explain is not None or what_if is not None):
+        raise typer.BadParameter("goes alone: the run remembers it", param_hint="--from")
     with session_of(
         recipe, run, set_, writes=explain is None and what_if is None, quiet=quiet
     ) as session:
