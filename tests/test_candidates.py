@@ -12,7 +12,6 @@ from synth.records import Completion, Segment
 from synth.settings import Generate
 from synth.store.candidates import (
     Asked,
-    IdSet,
     Scores,
     Shards,
     candidates,
@@ -20,6 +19,7 @@ from synth.store.candidates import (
     unanswered,
     writing_segments,
 )
+from synth.store.idset import IdSet
 from synth.store.run import Run
 
 BATCHES = st.lists(st.lists(st.integers(0, 40), max_size=12), max_size=12)

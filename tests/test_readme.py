@@ -20,7 +20,30 @@ def commands(path: Path) -> list[str]:
     """The lines of the README's shell blocks, without comments."""
     blocks = "\n".join(BLOCK.findall(path.read_text(encoding="utf-8")))
     joined = blocks.replace("\\\n", " ")
-    return [line.split(" #")[0].strip() for line in joined.splitlines() if line.strip()]
+    lines = [line.split(" #")[0].strip() for line in joined.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+INNER = re.compile(r"""\bsynth [a-z].*?(?= :::|"? & |"$|$)""")
+"""What the tools of a fleet are given to run."""
+VARIABLE = re.compile(r"\$\w+|\{\}")
+
+
+def unwrapped(command: str) -> list[str]:
+    """The words of the command, or of that which a tool of a fleet is given to run."""
+    words = shlex.split(command)
+    if words[0] not in {"srun", "sbatch", "for", "parallel"}:
+        return words
+    (inner,) = INNER.findall(command)
+    return shlex.split(VARIABLE.sub("1", inner))
+
+
+def parse(words: list[str]) -> None:
+    """As synth would, up to the recipe."""
+    group = typer.main.get_command(app)
+    name, *arguments = words
+    parsed = group.commands[name].make_context(name, arguments).params  # type: ignore[attr-defined]
+    assert load_recipe(parsed.get("recipe") or "nano", parsed.get("set_") or [])
 
 
 ALL = [(path, command) for path in READMES for command in commands(path)]
@@ -36,7 +59,7 @@ def test_the_sweep_finds_commands() -> None:
 
 @pytest.mark.parametrize(("path", "command"), ALL, ids=[c for _, c in ALL])
 def test_every_command_shown_is_one_that_works(path: Path, command: str) -> None:
-    words = shlex.split(command)
+    words = unwrapped(command)
     match words[0]:
         case "make":
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -52,10 +75,9 @@ def test_every_command_shown_is_one_that_works(path: Path, command: str) -> None
         case "pip":
             assert words[1] == "install"
         case "synth":
-            group = typer.main.get_command(app)
-            name, *arguments = words[1:]
-            parsed = group.commands[name].make_context(name, arguments).params  # type: ignore[attr-defined]
-            assert load_recipe(parsed.get("recipe") or "nano", parsed.get("set_") or [])
+            parse(words[1:])
+        case "fleet=$(sbatch":
+            assert f"`{words[-1].removesuffix(')')}`" in path.read_text(encoding="utf-8")
         case other:
             pytest.fail(f"{path.name}: do not know how to check {other!r}")
 

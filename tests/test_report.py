@@ -146,3 +146,15 @@ def test_a_row_knows_its_place_in_its_document(tmp_path: Path) -> None:
     assert middle["after"] == rows[2]["text"][:240]
     alone = shown[row(9)["segment_id"]]
     assert (alone["before"], alone["after"], alone["part"], alone["parts"]) == ("", "", 1, 1)
+
+
+def test_a_run_with_the_candidates_of_others_has_a_page_too(tmp_path: Path) -> None:
+    rows = made(60)
+    ones = [run_of(tmp_path / name, part) for name, part in (("a", rows[:30]), ("b", rows[30:]))]
+    run = Run(tmp_path / "both")
+    run.open(recipe_of())
+    curate(run, recipe_of(), LocalModels(), sources=[one.folder for one in ones])
+    report(run, recipe_of(), LocalModels())
+    facts = facts_in(run.report)
+    assert len(facts["rows"]) == 60
+    assert facts["sweeps"]

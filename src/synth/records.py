@@ -1,6 +1,7 @@
 """The values that pass between the layers. Frozen; ids come from content, never from position."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,41 @@ class Document:
     place: str
     metadata: dict[str, str] = field(default_factory=dict)
     markup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The `number`-th, counted from 1, of `of` parts of a corpus; the first of one is all of it.
+
+    What belongs to which part is decided by content: equal documents meet in one part.
+    """
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """From `i/n`.
+
+        Raises:
+            ValueError: For anything else, and for an `i` that is not from 1 to `n`.
+        """
+        found = _PART.fullmatch(text)
+        part = cls(*map(int, found.groups())) if found else None
+        if part is None or not 1 <= part.number <= part.of:
+            raise ValueError(f"{text!r} is no part of a corpus: say i/n, with i from 1 to n")
+        return part
+
+    def holds(self, key: str) -> bool:
+        """Whether what has that `content_id` belongs to the part."""
+        return int(key, 16) % self.of == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+_PART = re.compile(r"([0-9]{1,5})/([0-9]{1,5})")
+WHOLE = Part()
 
 
 @dataclass(frozen=True, slots=True)

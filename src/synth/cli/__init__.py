@@ -12,6 +12,7 @@ from synth.cli.options import (
     CorpusArgument,
     DryRunOption,
     ForceOption,
+    FromOption,
     JsonOption,
     MergeOption,
     PairsOption,
@@ -23,6 +24,7 @@ from synth.cli.options import (
     RunOption,
     RunRecipeOption,
     SetOption,
+    ShardOption,
     StrictOption,
     TagOption,
     ToHubOption,
@@ -30,6 +32,7 @@ from synth.cli.options import (
 from synth.cli.session import errors_told, local_models, session_of
 from synth.cli.show import serve, show_pairs, tell, tell_difference
 from synth.cli.voice import say
+from synth.records import WHOLE
 
 if TYPE_CHECKING:
     from synth.records import Outcome
@@ -111,12 +114,17 @@ def backtranslate(
     run: RunOption = None,
     set_: SetOption = None,
     strict: StrictOption = False,
+    shard: ShardOption = None,
     dry_run: DryRunOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Corpus + adapter -> candidates: an instruction for every segment."""
-    with session_of("backtranslate", recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
+    if shard and dry_run:
+        raise typer.BadParameter("goes without --dry-run", param_hint="--shard")
+    with session_of(
+        "backtranslate", recipe, run, set_, writes=not dry_run, quiet=quiet, part=shard
+    ) as session:
         where, listen = (session.run, session.recipe, local_models(), corpus), session.listen
         if dry_run:
             from synth.stages.estimate import estimate
@@ -125,7 +133,7 @@ def backtranslate(
             return
         from synth.stages.backtranslate import backtranslate as stage
 
-        tell([stage(*where, listen, strict=strict)], session, as_json)
+        tell([stage(*where, listen, part=shard or WHOLE, strict=strict)], session, as_json)
 
 
 @app.command()
@@ -133,6 +141,7 @@ def curate(
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
+    from_: FromOption = None,
     explain: Annotated[
         str | None, typer.Option("--explain", help="Tell the story of the segment of this id.")
     ] = None,
@@ -144,6 +153,8 @@ def curate(
     as_json: JsonOption = False,
 ) -> None:
     """Candidates -> curated + rejected, each with its reason, + ledger."""
+    if from_ and (explain is not None or what_if is not None):
+        raise typer.BadParameter("goes alone: the run remembers it", param_hint="--from")
     with session_of(
         "curate", recipe, run, set_, writes=explain is None and what_if is None, quiet=quiet
     ) as session:
@@ -165,7 +176,8 @@ def curate(
             return
         from synth.stages.curate import curate as stage
 
-        tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
+        work = (session.run, session.recipe, local_models(), session.listen)
+        tell([stage(*work, sources=from_ or ())], session, as_json)
 
 
 @app.command()

@@ -5,6 +5,16 @@ from typing import Annotated
 
 import typer
 
+from synth.records import Part
+
+
+def _part(text: str) -> Part:
+    try:
+        return Part.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or a YAML file.")]
 RunRecipeOption = Annotated[
     str | None,
@@ -45,6 +55,23 @@ PrOption = Annotated[bool, typer.Option("--pr", help="Publish as a pull request 
 TagOption = Annotated[str | None, typer.Option("--tag", help="Tag what is published.")]
 PairsOption = Annotated[
     bool, typer.Option("--include-pairs", help="Add the pairs that were learnt from, marked.")
+]
+ShardOption = Annotated[
+    Part | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        parser=_part,
+        help="Work on the I-th of N parts of the corpus; N processes do all of it.",
+    ),
+]
+FromOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Take the candidates of this run folder; repeatable, remembered in --run.",
+    ),
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")

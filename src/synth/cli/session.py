@@ -15,6 +15,7 @@ from synth.cli.drawing import drawing
 from synth.cli.log import Log
 from synth.cli.voice import remark, safe
 from synth.errors import SynthError
+from synth.records import WHOLE, Part
 
 if TYPE_CHECKING:
     from synth.models.protocols import Models
@@ -43,11 +44,13 @@ def session_of(
     *,
     writes: bool = True,
     quiet: bool = False,
+    part: Part | None = None,
 ) -> Iterator[Session]:
     """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status.
 
     A command that writes to the run has a log there: of what is written to `sys.stdout` and
-    `sys.stderr` meanwhile nothing reaches the terminal (`voice.say` does).
+    `sys.stderr` meanwhile nothing reaches the terminal (`voice.say` does). With `part` only that
+    part of the corpus is locked, so that others can be worked on.
     """
     with errors_told(logged=writes):
         from synth.recipe import load_recipe
@@ -58,19 +61,19 @@ def session_of(
             name = str(Run(folder).known())
         recipe = load_recipe(name, overrides or ())
         run = Run(folder or Path("runs") / recipe.name)
-        alone = is_main()
-        with run.lock() if writes and alone else nullcontext():
+        alone, part = is_main(), part or WHOLE
+        with run.lock(part) if writes and alone else nullcontext():
             if writes and alone:
                 run.open(recipe)
             with (
-                _log_of(run, command) if writes else nullcontext(),
+                _log_of(run, command, part) if writes else nullcontext(),
                 drawing(quiet or not alone) as (listen, wipe),
             ):
                 yield Session(run, recipe, listen, wipe)
 
 
-def _log_of(run: "Run", command: str) -> Log:
-    return Log(run.log(command, int(os.environ.get("RANK", "0"))), command)
+def _log_of(run: "Run", command: str, part: Part) -> Log:
+    return Log(run.log(command, int(os.environ.get("RANK", "0")), part), command)
 
 
 @contextmanager

@@ -75,6 +75,8 @@ def _show_ledger(outcome: "Outcome", seconds: float) -> None:
     title = f"Ledger: {counts['documents']} documents, {counts['bad_lines']} bad lines"
     if counts["repeated_documents"]:
         title += f", {counts['repeated_documents']} repeated documents"
+    if counts.get("repeated_segments"):
+        title += f", {counts['repeated_segments']} repeated segments"
     _table(title, ("bucket", "segments", "share"), rows)
     if counts.get("rejected_candidates"):
         say(f"rejected candidates: {facts_told(counts['rejected_candidates'])}")

@@ -6,20 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from synth.errors import ModelError, RunError, SynthError
+from synth.errors import InputError, ModelError, RunError, SynthError
 from synth.models.protocols import Engine, Models, Request
 from synth.recipe import Recipe
-from synth.records import Listener, Outcome, Progress, content_id, silent
+from synth.records import WHOLE, Listener, Outcome, Part, Progress, content_id, silent
 from synth.stages.common import AdapterInfo, provenance_of, read_adapter
 from synth.stages.meter import Meter
 from synth.stages.reading import Account, Asking, pending
 from synth.stages.scoring import Answer, scored
 from synth.store.candidates import Asked, Scores, Shards, finished, unanswered
-from synth.store.corpus import find_corpus
-from synth.store.run import Run
+from synth.store.corpus import Source, StandardInput, find_corpus
+from synth.store.parts import STAGE, begin_part, commit_part, done_part, settle
+from synth.store.run import Done, Run
 from synth.text.control import learnt_traits
-
-STAGE = "backtranslate"
 
 
 def backtranslate(
@@ -29,49 +28,73 @@ def backtranslate(
     corpus: Sequence[str],
     listen: Listener = silent,
     *,
+    part: Part = WHOLE,
     strict: bool = False,
 ) -> Outcome:
-    """Generates instructions for every segment of the corpus into `run.candidates`.
+    """Generates instructions for every segment of a part of the corpus into `run.candidates`.
 
     The corpus passes through without being held. What was generated before for the same text with
     the same adapter, prompt and settings is reused; only what changed is generated again.
 
     Raises:
-        InputError: For a corpus without a document or, with `strict`, with a bad line.
+        InputError: For a corpus without a document or that cannot be divided or, with `strict`,
+            with a bad line.
         SynthError: Without an adapter that fits the recipe, or when the engine fails.
     """
     started = time.time()
     sources = find_corpus(corpus, recipe.corpus)
     adapter = read_adapter(run.adapter, recipe, models)
-    made_by = _made_by(adapter, recipe)
-    fingerprint = content_id(
-        made_by, recipe.corpus.fingerprint(), _asked_for(recipe), strict,
-        *(source.identity() for source in sources),
-    )  # fmt: skip
-    done = run.done(STAGE)
-    whole = done and done.fingerprint == fingerprint and run.segments.is_file()
-    if done and whole and not (done.counts["engine_errors"] or unanswered(run, recipe.generate)):
+    fingerprint = _fingerprint(recipe, adapter, sources, part, strict=strict)
+    done = done_part(run, part)
+    if done and done.fingerprint == fingerprint and _is_whole(run, recipe, part, done):
+        settle(run)
         return Outcome(STAGE, done.counts, skipped=True)
     listen(Progress(STAGE, note="reading the corpus"))
-    run.forget(STAGE)
+    begin_part(run, part)
     asking = asking_of(recipe, models, adapter)
     account = Account()
     meter = Meter(STAGE, sum(source.size for source in sources), account, listen)
-    answered = finished(run, recipe.generate)
-    stream = pending(run, sources, asking, answered, account, meter.read, strict=strict)
-    shards = Shards(run, provenance_of(recipe, adapter))
+    answered = finished(run, recipe.generate, part)
+    stream = pending(run, sources, asking, answered, account, meter.read, part=part, strict=strict)
+    shards = Shards(run, provenance_of(recipe, adapter), part)
     with closing(stream):
         _answer(stream, recipe, lambda: models.engine(recipe, _weights(run, recipe)), shards, meter)
     meter.end()
-    lost = unanswered(run, recipe.generate)
+    lost = unanswered(run, recipe.generate, part)
     if lost or not account.adds_up(recipe.generate.samples):
         raise RunError(
             f"{run.candidates}: {lost} of {account.requests} requests have no answer; run the"
             " same command again"
         )
     counts = {**account.counts(), **meter.counts(time.time() - started)}
-    run.commit(STAGE, fingerprint, counts, started)
+    commit_part(run, part, fingerprint, counts, started)
     return Outcome(STAGE, counts)
+
+
+def _fingerprint(
+    recipe: Recipe, adapter: AdapterInfo, sources: Sequence[Source], part: Part, *, strict: bool
+) -> str:
+    """Hash of what the candidates depend on; the same for all parts of one division.
+
+    Raises:
+        InputError: For standard input, of which every part would read what is another's.
+    """
+    if part.of > 1 and any(isinstance(source, StandardInput) for source in sources):
+        raise InputError(
+            "-: standard input cannot be read in parts; write it to a file, or leave out --shard"
+        )
+    division = (part.of,) if part.of > 1 else ()
+    return content_id(
+        _made_by(adapter, recipe), recipe.corpus.fingerprint(), _asked_for(recipe), strict,
+        *(source.identity() for source in sources), *division,
+    )  # fmt: skip
+
+
+def _is_whole(run: Run, recipe: Recipe, part: Part, done: Done) -> bool:
+    """Whether what a finished part made is all there, and no error of the engine with it."""
+    if done.counts["engine_errors"] or not run.segments_of(part).is_file():
+        return False
+    return not unanswered(run, recipe.generate, part)
 
 
 def asking_of(recipe: Recipe, models: Models, adapter: AdapterInfo) -> Asking:

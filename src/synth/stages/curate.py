@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,7 @@ from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.store.benchmarks import Benchmarks, read_benchmarks
 from synth.store.candidates import CandidateRows, unanswered
 from synth.store.files import file_hash, write_json, writing_parquet
+from synth.store.parts import need_corpus, settle, take_from
 from synth.store.reviews import Mark, read_marks
 from synth.store.run import Done, Run
 from synth.tables.curation import Verdicts
@@ -27,17 +29,34 @@ STAGE = "curate"
 STAGE_WHAT_IF = "what_if"
 
 
-def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -> Outcome:
+def curate(
+    run: Run,
+    recipe: Recipe,
+    models: Models,
+    listen: Listener = silent,
+    *,
+    sources: Sequence[Path] = (),
+) -> Outcome:
     """Sorts the run's candidates into kept and rejected, unless that is done and unchanged.
 
+    Args:
+        run: Where the candidates lie, and the result goes.
+        recipe: How to sort.
+        models: For an embedder, where the recipe compares embeddings.
+        listen: Told how far it is.
+        sources: Run folders whose candidates are sorted together; the run remembers them.
+
     Raises:
-        RunError: Without candidates.
+        RunError: Without candidates, or with only some parts of a corpus.
         InputError: For a benchmark or a mark that cannot be used.
         RecipeError: For a rule or a quota that cannot be used.
         ModelError: For an embedder that cannot be loaded.
     """
     started = time.time()
-    made = run.need("backtranslate")
+    if sources:
+        take_from(run, sources)
+    settle(run)
+    made = need_corpus(run)
     marks = read_marks(run)
     depends = [*_depends(run, recipe, models), *_said(marks)]
     fingerprint = content_id(STAGE, 4, made.fingerprint, *depends)
@@ -66,11 +85,11 @@ def curate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
         tools,
         lambda done: listen(Progress(STAGE, done, rows.count, "candidate", _looking(done, rows))),
     )
-    ledger = _ledger(recipe, made.counts, result, benchmarks)
+    ledger = _ledger(recipe, made.counts, rows.repeated_segments, result, benchmarks)
     counted = sum(ledger["buckets"].values())
-    if counted != made.counts["segments"]:
+    if counted != ledger["segments"]:
         raise RunError(
-            f"{run.candidates}: {counted} of {made.counts['segments']} segments are accounted for;"
+            f"{run.candidates}: {counted} of {ledger['segments']} segments are accounted for;"
             " run `synth backtranslate` again"
         )
     run.forget(STAGE)
@@ -138,10 +157,17 @@ def tools_of(
 
 
 def _ledger(
-    recipe: Recipe, made: Mapping[str, Any], result: Verdicts, benchmarks: Benchmarks
+    recipe: Recipe,
+    made: Mapping[str, Any],
+    repeated: int,
+    result: Verdicts,
+    benchmarks: Benchmarks,
 ) -> dict[str, Any]:
     read = ("documents", "bad_lines", "repeated_documents", "empty_documents", "segments")
     ledger = {key: made[key] for key in read} | {"buckets": result.buckets()}
+    if repeated:
+        ledger["segments"] -= repeated
+        ledger["repeated_segments"] = repeated
     if recipe.generate.samples > 1:
         ledger["rejected_candidates"] = result.rejections()
     ledger["contamination"] = {
@@ -158,7 +184,7 @@ def what_if(run: Run, recipes: dict[str, Recipe], models: Models) -> Outcome:
     Raises:
         SynthError: As `curate` does.
     """
-    run.need("backtranslate")
+    need_corpus(run)
     kept = {}
     for name, recipe in recipes.items():
         check_rank(recipe)

@@ -8,11 +8,12 @@ from typing import Any
 from synth.models.protocols import Engine, Models, Request
 from synth.recipe import Recipe
 from synth.records import BadLine, Document, Listener, Outcome, Progress, silent
-from synth.stages.backtranslate import STAGE, asking_of
+from synth.stages.backtranslate import asking_of
 from synth.stages.common import read_adapter
 from synth.stages.telling import Told
 from synth.store.candidates import Asked
 from synth.store.corpus import find_corpus, read_corpus
+from synth.store.parts import STAGE
 from synth.store.run import Run
 from synth.text.segment import segments
 

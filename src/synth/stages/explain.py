@@ -17,6 +17,7 @@ from synth.tables.reviews import candidate_ids
 from synth.tables.rules import rules
 
 STAGE = "explain"
+_WHICH = ("sample", "seed", "wanted", "shortened", "provenance")  # of a segment's candidates
 _WHY = ("reason", "value", "collided_with", "evidence", "rank", "masked")
 
 
@@ -45,8 +46,8 @@ def explain(run: Run, recipe: Recipe, name: str) -> Outcome:
             " give the segment_id of a row in curated/ or rejected/"
         )
     sorted_rows = [pl.scan_parquet(path).filter(is_it) for path in (run.rejected, run.curated)]
-    fates = pl.concat(sorted_rows, how="diagonal").select("sample", *_WHY).collect()
-    rows = rows.join(fates, on="sample", how="left", maintain_order="left")
+    fates = pl.concat(sorted_rows, how="diagonal").select(*_WHICH, *_WHY).collect()
+    rows = rows.join(fates, on=_WHICH, how="left", nulls_equal=True, maintain_order="left")
     collided = rows["collided_with"].drop_nulls().unique().to_list()
     other = pl.scan_parquet(run.curated).filter(pl.col("segment_id").is_in(collided))
     others = {row["segment_id"]: row for row in other.collect().to_dicts()}

@@ -14,17 +14,17 @@ import numpy as np
 from synth.errors import InputError
 from synth.prompt import Rendered, Tokenizer
 from synth.recipe import Recipe
-from synth.records import BadLine, Document, Segment, content_id
+from synth.records import WHOLE, BadLine, Document, Part, Segment, content_id
 from synth.settings import Corpus
 from synth.stages.common import prompt_of
 from synth.store.candidates import (
     Asked,
-    IdSet,
     SegmentWriter,
     writing_bad_lines,
     writing_segments,
 )
 from synth.store.corpus import Source, read_corpus
+from synth.store.idset import IdSet
 from synth.store.run import Run
 from synth.text.control import Learnt, drawn, language, line
 from synth.text.segment import cut
@@ -35,8 +35,12 @@ _BATCH = 256  # documents that are read, cut and rendered together
 
 @dataclass(slots=True)
 class Account:
-    """What became of the corpus: every document and every segment is counted once."""
+    """What became of a part of the corpus: every document and every segment is counted once.
 
+    `elsewhere` counts what belongs to other parts: their documents, however often they stand there.
+    """
+
+    elsewhere: int = 0
     documents: int = 0
     repeated_documents: int = 0
     empty_documents: int = 0
@@ -141,9 +145,10 @@ def pending(
     account: Account,
     advance: Callable[[int], None],
     *,
+    part: Part = WHOLE,
     strict: bool = False,
 ) -> Generator[Asked, None, None]:
-    """The requests not answered yet, while `run.segments` and `run.bad_lines` are written.
+    """The requests not answered yet, while the part's segments and bad lines are written.
 
     Those files are whole once the stream was read to its end.
 
@@ -154,27 +159,25 @@ def pending(
         answered: Requests that have an answer.
         account: Is kept up to date.
         advance: Told of the bytes that were read.
-        strict: Whether the first bad line ends the run.
+        part: Which part of the corpus is asked; of the rest no more is done than to read it.
+        strict: Whether the first bad line, of whichever part, ends the run.
 
     Raises:
         InputError: For a corpus without a document or, with `strict`, with a bad line.
     """
     settings = asking.recipe.corpus
     seen = IdSet()
-    with writing_segments(run) as segments, writing_bad_lines(run) as add_bad:
+    with writing_segments(run, part) as segments, writing_bad_lines(run, part) as add_bad:
         items = read_corpus(sources, settings, advance)
         while batch := list(itertools.islice(items, _BATCH)):
-            for bad in (item for item in batch if isinstance(item, BadLine)):
-                _count_bad(bad, account, strict=strict)
+            for bad in _bad(batch, account, part, strict=strict):
                 add_bad(bad)
-            documents = _fresh(
-                [item for item in batch if isinstance(item, Document)], seen, account
-            )
+            documents = _fresh(batch, seen, account, part)
             for asked in _requests(documents, asking, segments, account):
                 ready = answered.holds(np.array([a.id for a in asked], dtype=np.uint64))
                 account.reused += int(ready.sum())
                 yield from itertools.compress(asked, ~ready)
-        if not account.documents:
+        if not account.documents + account.elsewhere:
             first = f" ({account.bad_lines} bad lines; the first: {account.first_bad})"
             names = ", ".join(source.name for source in sources)
             raise InputError(
@@ -183,20 +186,31 @@ def pending(
             )
 
 
-def _count_bad(bad: BadLine, account: Account, *, strict: bool) -> None:
-    if strict:
-        raise InputError(f"{bad.place}: {bad.reason}; correct the line or leave out --strict")
-    account.bad_lines += 1
-    account.first_bad = account.first_bad or f"{bad.place}: {bad.reason}"
+def _bad(
+    batch: Iterable[Document | BadLine], account: Account, part: Part, *, strict: bool
+) -> Iterator[BadLine]:
+    """The bad lines of the part; with `strict` there is none in any part."""
+    for bad in (item for item in batch if isinstance(item, BadLine)):
+        if strict:
+            raise InputError(f"{bad.place}: {bad.reason}; correct the line or leave out --strict")
+        if part.holds(content_id(bad.place)):
+            account.bad_lines += 1
+            account.first_bad = account.first_bad or f"{bad.place}: {bad.reason}"
+            yield bad
 
 
-def _fresh(documents: Sequence[Document], seen: IdSet, account: Account) -> list[Document]:
-    """The documents that were not there before."""
-    keys = [int(content_id(document.id, document.text), 16) for document in documents]
-    new = seen.add(np.array(keys, dtype=np.uint64))
-    fresh = list(itertools.compress(documents, new))
+def _fresh(
+    batch: Iterable[Document | BadLine], seen: IdSet, account: Account, part: Part
+) -> list[Document]:
+    """The documents of the part that were not there before."""
+    every = [item for item in batch if isinstance(item, Document)]
+    keys = [content_id(document.id, document.text) for document in every]
+    held = [(d, int(key, 16)) for d, key in zip(every, keys, strict=True) if part.holds(key)]
+    new = seen.add(np.array([key for _, key in held], dtype=np.uint64))
+    fresh = [document for (document, _), is_new in zip(held, new, strict=True) if is_new]
+    account.elsewhere += len(every) - len(held)
     account.documents += len(fresh)
-    account.repeated_documents += len(documents) - len(fresh)
+    account.repeated_documents += len(held) - len(fresh)
     return fresh
 
 

@@ -16,6 +16,7 @@ from synth.stages.curate import check_rank, tools_of
 from synth.store.benchmarks import read_benchmarks
 from synth.store.candidates import CandidateRows
 from synth.store.reviews import read_marks
+from synth.store.parts import need_corpus
 from synth.store.run import Run
 from synth.tables.sweeping import Swept
 from synth.tables.sweeping import sweep as sweep_rows
@@ -38,7 +39,7 @@ def sweep(
     Raises:
         SynthError: As `curate` does.
     """
-    run.need("backtranslate")
+    need_corpus(run)
     check_rank(recipe)
     listen(Progress(STAGE, note="reading benchmarks"))
     tools = tools_of(recipe, models, read_benchmarks(recipe.curate.contamination), read_marks(run))

@@ -1,9 +1,10 @@
 """What lies in `candidates/`: the segments of the corpus, and what the engine said of them.
 
 `segments.parquet` holds every segment of the corpus as it is now, in its order, with the requests
-that were made of it. `part-*.parquet` hold the answers, by request, in the order in which they
-came. A request's id is a hash of all that its answer depends on, so that answers are found again
-whatever becomes of the corpus or the settings; those that nothing refers to stay for another day.
+that were made of it; of a corpus in parts each part has a file. `part-*.parquet` hold the answers,
+by request, in the order in which they came. A request's id is a hash of all that its answer depends
+on, so that answers are found again whatever becomes of the corpus or the settings; those that
+nothing refers to stay for another day.
 """
 
 import json
@@ -12,19 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.errors import RunError
-from synth.records import BadLine, Completion, Segment
+from synth.records import WHOLE, BadLine, Completion, Part, Segment
 from synth.settings import Generate
 from synth.store.files import whole, write_parquet
+from synth.store.idset import IdSet
+from synth.store.repeats import Repeats, repeats
 from synth.store.run import Run
-
-Ids = npt.NDArray[np.uint64]
 
 _SEGMENT = pa.schema(
     [
@@ -78,36 +77,6 @@ class Scores:
     ifd: float | None = None
 
 
-class IdSet:
-    """64-bit ids at 8 bytes each: sorted runs, merged as they grow, so that few are searched."""
-
-    def __init__(self, ids: Ids | None = None) -> None:
-        self._runs: list[Ids] = []
-        if ids is not None and len(ids):
-            self._runs.append(np.unique(ids))
-
-    def holds(self, ids: Ids) -> npt.NDArray[np.bool_]:
-        """Of each id, whether it is in the set."""
-        found = np.zeros(len(ids), dtype=np.bool_)
-        for run in self._runs:
-            at = np.minimum(np.searchsorted(run, ids), len(run) - 1)
-            found |= run[at] == ids
-        return found
-
-    def add(self, ids: Ids) -> npt.NDArray[np.bool_]:
-        """Adds the ids; of each, whether it is new, and the first of its kind among them."""
-        _, firsts = np.unique(ids, return_index=True)
-        first = np.zeros(len(ids), dtype=np.bool_)
-        first[firsts] = True
-        fresh: npt.NDArray[np.bool_] = first & ~self.holds(ids)
-        if fresh.any():
-            self._runs.append(np.sort(ids[fresh]))
-        while len(self._runs) > 1 and 2 * len(self._runs[-1]) > len(self._runs[-2]):
-            last = self._runs.pop()
-            self._runs[-1] = np.sort(np.concatenate([self._runs[-1], last]))
-        return fresh
-
-
 class SegmentWriter:
     """Writes `segments.parquet` row group by row group."""
 
@@ -138,18 +107,21 @@ class SegmentWriter:
 
 
 @contextmanager
-def writing_segments(run: Run) -> Iterator[SegmentWriter]:
-    """A writer of `run.segments`, which is whole when the block ends without error."""
-    with whole(run.segments) as part, pq.ParquetWriter(part, _SEGMENT, compression="zstd") as file:
+def writing_segments(run: Run, part: Part = WHOLE) -> Iterator[SegmentWriter]:
+    """A writer of a part's segments; the file is whole when the block ends without error."""
+    with (
+        whole(run.segments_of(part)) as path,
+        pq.ParquetWriter(path, _SEGMENT, compression="zstd") as file,
+    ):
         writer = SegmentWriter(file)
         yield writer
         writer.flush()
 
 
 @contextmanager
-def writing_bad_lines(run: Run) -> Iterator[Callable[[BadLine], None]]:
-    """What adds a line to `run.bad_lines`, which is whole when the block ends without error."""
-    with whole(run.bad_lines) as part, part.open("w", encoding="utf-8") as file:
+def writing_bad_lines(run: Run, part: Part = WHOLE) -> Iterator[Callable[[BadLine], None]]:
+    """What adds to a part's bad lines; the file is whole when the block ends without error."""
+    with whole(run.bad_lines_of(part)) as path, path.open("w", encoding="utf-8") as file:
 
         def add(bad: BadLine) -> None:
             row = {"place": bad.place, "reason": bad.reason}
@@ -165,12 +137,15 @@ class Shards:
     Args:
         run: Where the shards lie.
         provenance: What all of these answers come from, as JSON.
+        part: The part of the corpus that they answer; only one process writes its shards.
     """
 
-    def __init__(self, run: Run, provenance: str) -> None:
+    def __init__(self, run: Run, provenance: str, part: Part = WHOLE) -> None:
         self._run = run
         self._provenance = provenance
-        self._number = max((int(path.stem[5:]) for path in run.shards()), default=-1) + 1
+        self._part = part
+        numbers = (int(path.stem.rpartition("-")[2]) for path in run.shards_of(part))
+        self._number = max(numbers, default=-1) + 1
 
     def write(self, rows: Sequence[tuple[Asked, Completion, Scores]]) -> None:
         """Writes a shard of these answers."""
@@ -183,7 +158,7 @@ class Shards:
             for asked, said, scores in rows
         ]  # fmt: skip
         frame = pl.DataFrame(table, schema=_ANSWER, orient="row")
-        write_parquet(self._run.shard(self._number), frame)
+        write_parquet(self._run.shard(self._number, self._part), frame)
         self._number += 1
 
 
@@ -199,9 +174,9 @@ def usable(settings: Generate) -> pl.Expr:
     return pl.all_horizontal(whole_ | cut, *scored)
 
 
-def finished(run: Run, settings: Generate) -> IdSet:
-    """The requests whose answers lie in the shards."""
-    shards = run.shards()
+def finished(run: Run, settings: Generate, part: Part = WHOLE) -> IdSet:
+    """The requests whose answers lie in the shards that a part looks into."""
+    shards = run.shards_for(part)
     if not shards:
         return IdSet()
     with _readable(run):
@@ -209,14 +184,22 @@ def finished(run: Run, settings: Generate) -> IdSet:
     return IdSet(done["request"].to_numpy())
 
 
-def candidates(run: Run, settings: Generate) -> pl.LazyFrame:
+def candidates(run: Run, settings: Generate, twice: Repeats | None = None) -> pl.LazyFrame:
     """One row for each request of each segment, in the corpus's order, with its answer.
 
     A segment that was skipped has one row, without an answer; so has a request without one.
     """
-    segments = pl.scan_parquet(run.segments)
-    asked = segments.explode("requests", empty_as_null=True).rename({"requests": "request"})
-    return asked.join(_answers(run, settings), on="request", how="left", maintain_order="left")
+    files = run.segment_files()
+    asked = _requests(pl.scan_parquet(files), twice or repeats(files))
+    answers = _answers(run.shards(), settings)
+    return asked.join(answers, on="request", how="left", maintain_order="left")
+
+
+def _requests(segments: pl.LazyFrame, twice: Repeats) -> pl.LazyFrame:
+    """One row for each `request` of each segment, or for a segment without any; each once."""
+    numbered = segments.with_row_index("row") if twice.segments else segments
+    rows = numbered.explode("requests", empty_as_null=True).rename({"requests": "request"})
+    return twice.left_out(rows).drop("row") if twice.segments else rows
 
 
 @contextmanager
@@ -238,7 +221,8 @@ def _readable(run: Run) -> Iterator[None]:
 
 def _broken(run: Run) -> Path:
     """The first file of candidates that is cut short or lacks a column, or their folder."""
-    columns = {run.segments: set(_SEGMENT.names)} | {shard: set(_ANSWER) for shard in run.shards()}
+    columns = {path: set(_SEGMENT.names) for path in run.segment_files()}
+    columns |= {shard: set(_ANSWER) for shard in run.shards()}
     for path, expected in columns.items():
         try:
             if expected - set(pq.read_schema(path).names):
@@ -253,38 +237,43 @@ class CandidateRows:
 
     def __init__(self, run: Run, settings: Generate) -> None:
         self._run = run
-        self._segments = pl.scan_parquet(run.segments)
+        files = run.segment_files()
+        self._segments = pl.scan_parquet(files)
         made = self._segments.select(pl.col("requests").list.len().clip(lower_bound=1).sum())
         with _readable(run):
-            self._whole = candidates(run, settings)
-            self.count = int(made.collect(engine="streaming").item())
+            self._twice = repeats(files)
+            self._whole = candidates(run, settings, self._twice)
+            rows = int(made.collect(engine="streaming").item())
+        self.count = rows - self._twice.rows.height
+        self.repeated_segments = self._twice.segments
 
     def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
         """These columns of all candidates, in the corpus's order."""
-        of_segments = set(columns) <= set(_SEGMENT.names)
-        asked = pl.col("requests").list.len().clip(lower_bound=1)
-        rows = (
-            self._segments.with_columns(pl.int_ranges(0, asked).alias("requests")).explode(
-                "requests"
-            )
-            if of_segments
-            else self._whole
-        )
+        rows = self._whole
+        if set(columns) <= set(_SEGMENT.names):
+            rows = _requests(self._segments, self._twice)
         with _readable(self._run):
             yield from rows.select(columns).collect_batches(chunk_size=_BLOCK, maintain_order=True)
 
 
-def unanswered(run: Run, settings: Generate) -> int:
-    """How many requests of the present segments nobody answered, not even with an error."""
-    asked = pl.scan_parquet(run.segments).select(pl.col("requests").explode().alias("request"))
+def unanswered(run: Run, settings: Generate, part: Part | None = None) -> int:
+    """How many requests of the present segments nobody answered, not even with an error.
+
+    Args:
+        run: Where they lie.
+        settings: What answers are usable by.
+        part: Of which part of the corpus; None: of all that there are.
+    """
+    files = run.segment_files() if part is None else [run.segments_of(part)]
+    shards = run.shards() if part is None else run.shards_for(part)
+    asked = pl.scan_parquet(files).select(pl.col("requests").explode().alias("request"))
     with _readable(run):
-        lost = asked.drop_nulls().join(_answers(run, settings), on="request", how="anti")
+        lost = asked.drop_nulls().join(_answers(shards, settings), on="request", how="anti")
         return int(lost.select(pl.len()).collect(engine="streaming").item())
 
 
-def _answers(run: Run, settings: Generate) -> pl.LazyFrame:
+def _answers(shards: list[Path], settings: Generate) -> pl.LazyFrame:
     """The answer to each request; an error only where there is nothing better."""
-    shards = run.shards()
     if not shards:
         return pl.LazyFrame(schema=_ANSWER)
     good = usable(settings)

@@ -1,18 +1,19 @@
 """The run folder: where everything one recipe made lies, and what its manifest says is done."""
 
-import fcntl
 import importlib.metadata
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synth.errors import RunError
 from synth.recipe import Recipe
+from synth.records import WHOLE, Part
 from synth.store.files import write_json, write_text
+from synth.store.locks import exclusive, in_company
 
 _VERSIONED = (
     "synth",
@@ -78,13 +79,13 @@ class Run:
 
     @property
     def segments(self) -> Path:
-        """The corpus's segments, in its order, with what was asked of each."""
-        return self.candidates / "segments.parquet"
+        """The segments of an undivided corpus, in its order, with what was asked of each."""
+        return self.segments_of(WHOLE)
 
     @property
     def bad_lines(self) -> Path:
-        """Corpus lines that hold no document, with place and reason."""
-        return self.candidates / "bad_lines.jsonl"
+        """Lines of an undivided corpus that hold no document, with place and reason."""
+        return self.bad_lines_of(WHOLE)
 
     @property
     def curated(self) -> Path:
@@ -121,17 +122,74 @@ class Run:
         """What libraries wrote while commands worked, command by command."""
         return self.folder / "logs"
 
-    def log(self, command: str, process: int = 0) -> Path:
-        """The log of a command; of several processes that train together each has its own."""
-        return self.logs / (f"{command}-{process}.log" if process else f"{command}.log")
+    def log(self, command: str, process: int = 0, part: Part = WHOLE) -> Path:
+        """The log of a command; of processes that train together, or on parts, each has its own."""
+        return self.logs / f"{command}{f'-{process}' if process else ''}{_suffix(part)}.log"
+
+    @property
+    def taken(self) -> Path:
+        """Which run folders this one takes its candidates from, where it has none of its own."""
+        return self.candidates / "from.json"
+
+    def sources(self) -> list["Run"]:
+        """The runs whose candidates these are: this one, unless it took them from others."""
+        try:
+            names = json.loads(self.taken.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return [self]
+        except ValueError as error:
+            raise RunError(f"{self.taken}: damaged; name the runs with --from again") from error
+        return [Run((self.folder / name).resolve()) for name in names]
 
     def shards(self) -> list[Path]:
         """Shards that were committed, in order."""
-        return sorted(self.candidates.glob("part-*.parquet"))
+        return self._found("part-*.parquet")
 
-    def shard(self, number: int) -> Path:
-        """Path of that shard."""
-        return self.candidates / f"part-{number:05d}.parquet"
+    def shards_of(self, part: Part) -> list[Path]:
+        """Those of `shards` that answer a part of the corpus."""
+        start = self.shard(0, part).stem.removesuffix("00000")
+        return [path for path in self.shards() if path.stem.rstrip("0123456789") == start]
+
+    def shards_for(self, part: Part) -> list[Path]:
+        """Those of `shards` in which answers for a part may lie: not those of the parts beside it.
+
+        The same corpus divided otherwise, or not at all, left answers that can be used again.
+        """
+        beside = f"-of-{part.of:05d}-"
+        return [path for path in self.shards() if part.of == 1 or beside not in path.stem] + (
+            self.shards_of(part) if part.of > 1 else []
+        )
+
+    def shard(self, number: int, part: Part = WHOLE) -> Path:
+        """Path of that shard of what answers a part of the corpus."""
+        return self._of_part("part", part, f"-{number:05d}.parquet")
+
+    def segments_of(self, part: Part) -> Path:
+        """The segments of a part of the corpus."""
+        return self._of_part("segments", part, ".parquet")
+
+    def bad_lines_of(self, part: Part) -> Path:
+        """The bad lines of a part of the corpus."""
+        return self._of_part("bad_lines", part, ".jsonl")
+
+    def done_of(self, part: Part) -> Path:
+        """What the manifest will say of a part of the corpus, once it is finished."""
+        return self._of_part("done", part, ".json")
+
+    def lock_of(self, part: Part) -> Path:
+        """What whoever works on a part of the corpus holds."""
+        return self.folder / f".lock{_suffix(part)}"
+
+    def _of_part(self, name: str, part: Part, end: str) -> Path:
+        return self.candidates / f"{name}{_suffix(part)}{end}"
+
+    def segment_files(self) -> list[Path]:
+        """Files of segments, in the order of the parts of the corpus; at least one is named."""
+        return self._found("segments*.parquet") or [self.segments]
+
+    def _found(self, pattern: str) -> list[Path]:
+        folders = [source.candidates for source in self.sources()]
+        return [path for folder in folders for path in sorted(folder.glob(pattern))]
 
     def done(self, stage: str) -> Done | None:
         """What the manifest says of a stage; None when it never finished."""
@@ -153,15 +211,11 @@ class Run:
         self, stage: str, fingerprint: str, counts: Mapping[str, Any], started: float
     ) -> None:
         """Enters a finished stage into the manifest; `started` is a `time.time()`."""
-        stages = self.stages()
-        stages[stage] = {
-            "fingerprint": fingerprint,
-            "counts": dict(counts),
-            "versions": versions(),
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "seconds": round(time.time() - started, 1),
-        }
-        write_json(self.manifest, {"format": 1, "stages": stages})
+        self.enter(stage, entry(fingerprint, counts, started))
+
+    def enter(self, stage: str, told: Mapping[str, Any]) -> None:
+        """Puts what `entry` made into the manifest."""
+        write_json(self.manifest, {"format": 1, "stages": self.stages() | {stage: told}})
 
     def forget(self, stage: str) -> None:
         """Takes a stage out of the manifest before its files change."""
@@ -181,23 +235,34 @@ class Run:
 
     def open(self, recipe: Recipe) -> None:
         """Makes the folder and writes the resolved recipe."""
-        write_text(self.recipe, recipe.to_yaml())
+        with self.turn():
+            write_text(self.recipe, recipe.to_yaml())
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keeps a second synth out of the run.
+    def lock(self, part: Part = WHOLE) -> Iterator[None]:
+        """Keeps a second synth out of the run, or out of that part of its corpus.
+
+        Several may work beside each other on parts of one division; nobody else may meanwhile.
 
         Raises:
-            RunError: When one is at work.
+            RunError: When one is at work that this one must not meet.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise RunError(
-                    f"{self.folder}: another synth is at work here; wait or name another --run"
-                ) from error
+        shared = self.folder / ".lock"
+        if part.of == 1:
+            with exclusive(shared):
+                yield
+            return
+        with exclusive(self.lock_of(part)), ExitStack() as held:
+            with self.turn():
+                held.enter_context(in_company(shared, f"{part.of} parts of its corpus"))
+            yield
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One at a time: what all parts write, such as the manifest, is written in here."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with exclusive(self.folder / ".turn", wait=True):
             yield
 
     def stages(self) -> dict[str, Any]:
@@ -214,6 +279,22 @@ class Run:
             raise RunError(
                 f"{self.manifest}: not a manifest of synth; restore it or start another --run"
             ) from error
+
+
+def entry(fingerprint: str, counts: Mapping[str, Any], started: float) -> dict[str, Any]:
+    """What the manifest says of a stage that finishes now; `started` is a `time.time()`."""
+    return {
+        "fingerprint": fingerprint,
+        "counts": dict(counts),
+        "versions": versions(),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(time.time() - started, 1),
+    }
+
+
+def _suffix(part: Part) -> str:
+    """What tells the files of a part from those of others; empty for an undivided corpus."""
+    return f"-{part.number:05d}-of-{part.of:05d}" if part.of > 1 else ""
 
 
 def versions() -> dict[str, str]:

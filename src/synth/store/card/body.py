@@ -86,6 +86,7 @@ def _funnel(facts: CardFacts) -> str:
             ("documents repeated", "repeated_documents"),
             ("documents without text", "empty_documents"),
             ("documents", "documents"),
+            ("segments repeated", "repeated_segments"),
             ("segments", "segments"),
         )
         if ledger.get(key) or key in ("documents", "segments")
