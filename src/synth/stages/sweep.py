@@ -15,8 +15,8 @@ from synth.settings import Curate, Duplicates
 from synth.stages.curate import check_rank, tools_of
 from synth.store.benchmarks import read_benchmarks
 from synth.store.candidates import CandidateRows
-from synth.store.reviews import read_marks
 from synth.store.parts import need_corpus
+from synth.store.reviews import read_marks
 from synth.store.run import Run
 from synth.tables.sweeping import Swept
 from synth.tables.sweeping import sweep as sweep_rows
