@@ -28,6 +28,8 @@ function colour(c: Colours, name: string, at: number): string | undefined {
   return known ? c[known] : c.series[at % c.series.length];
 }
 
+const OUTLINE = { type: "line", step: "middle", showSymbol: false, areaStyle: { opacity: 0.12 } };
+
 /** Counts between edges as bars, one series a group, the recipe's limits drawn in. */
 export function histogram(data: Histogram): HTMLElement {
   const names = Object.keys(data.counts);
@@ -65,11 +67,9 @@ export function histogram(data: Histogram): HTMLElement {
       yAxis: axis(c, share ? "% of each" : "rows", { type: "value", nameGap: 42 }),
       series: names.map((name, at) => ({
         name,
-        type: "bar",
+        ...(share ? OUTLINE : { type: "bar", stack: "all", barCategoryGap: "8%" }),
         data: values(at),
-        stack: share ? undefined : "all",
         color: colour(c, name, at),
-        barCategoryGap: "8%",
         markLine: at === 0 ? limits(c, data) : undefined,
       })),
     }),
