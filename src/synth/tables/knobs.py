@@ -97,7 +97,7 @@ KNOBS = [
 """Thresholds on what is measured of a row, in the order of their rules."""
 NEAR = Knob("duplicates.near", "", "", None)
 """The threshold between rows."""
-NEAR_VALUES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+NEAR_VALUES = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 
 
 def loosened(settings: Curate) -> Curate:
