@@ -418,11 +418,12 @@ def test_the_whole_way_and_again(
     recipe = recipe_of(tiny_files, "export.test_share=0.25")
     heard: list[Progress] = []
     first = list(run_all(run, recipe, Scripted(), corpus, heard.append))
-    assert [o.stage for o in first] == ["finetune", "evaluate", "backtranslate", "curate", "export"]
-    assert {p.stage for p in heard} == {"evaluate", "backtranslate", "curate", "export"}
+    works = ["evaluate", "backtranslate", "curate", "export", "report"]
+    assert [o.stage for o in first] == ["finetune", *works]
+    assert {p.stage for p in heard} == {*works, "sweep"}
     assert first[3].counts["buckets"] == {"kept": 8}
     assert (first[4].counts["train"], first[4].counts["test"]) == (6, 2)
-    assert [o.skipped for o in first] == [True, False, False, False, False]
+    assert [o.skipped for o in first] == [True] + [False] * 5
     assert all(o.skipped for o in run_all(run, recipe, Scripted(die_at=1), corpus))
     changed = recipe_of(tiny_files, "export.test_share=0.25", "curate.min_logprob=-0.1")
     stages = run_all(run, changed, Scripted(die_at=1), corpus)
@@ -441,7 +442,7 @@ def test_a_no_go_stops_the_run_unless_forced(run: Run, tiny_files: Path, corpus:
     assert run.done("evaluate") is not None
     assert run.done("backtranslate") is None
     forced = [o.stage for o in run_all(run, recipe, Scripted(), corpus, force=True)]
-    assert forced[-1] == "export"
+    assert forced[-2:] == ["export", "report"]
 
 
 def test_a_segment_tells_its_story(run: Run, tiny_files: Path, corpus: list[str]) -> None:
