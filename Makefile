@@ -1,31 +1,46 @@
-# make demo, make test and make test-vllm each build what they need; nothing has to be installed first.
+# make demo, make test, make test-browser and make test-vllm each build what they need; nothing has to be installed first.
 PYTHON ?= python3
 VENV := .venv
 VLLM_VENV := .venv-vllm
 PIP := -m pip --disable-pip-version-check
 CONSTRAINTS := .constraints.txt
+WEB := src/synth/report/web
+PAGE := src/synth/report/page.html
 
-.PHONY: demo test test-vllm check clean
+.PHONY: demo test test-browser test-vllm check clean
 
-demo: $(VENV)/ready
+demo: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/synth run data/sample/corpus.jsonl --run runs/demo
 
-test: $(VENV)/ready
+test: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/python -m pytest
+
+# The system's Chromium, or its package where we may install it, or the one that Playwright brings.
+test-browser: $(VENV)/ready $(PAGE)
+	command -v chromium || command -v google-chrome || \
+		{ test "$$(id -u)" = 0 && apt-get update --quiet && \
+		apt-get install --yes --quiet --no-install-recommends chromium; } || \
+		$(VENV)/bin/playwright install chromium
+	$(VENV)/bin/python -m pytest -m browser tests/browser
 
 test-vllm: $(VLLM_VENV)/ready
 	$(VLLM_VENV)/bin/python -m pytest -m vllm tests/vllm
 
-check: $(VENV)/ready
+check: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	cd $(WEB) && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm run --silent check
 
 $(VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP) install --quiet torch==2.13.0 -c $(CONSTRAINTS)
 	$(VENV)/bin/python $(PIP) install --quiet -e '.[dev]' -c $(CONSTRAINTS)
 	touch $@
+
+# Installing builds the page too; this is for a change of its sources.
+$(PAGE): $(wildcard $(WEB)/*.*) | $(VENV)/ready
+	$(VENV)/bin/python $(WEB)/hatch_build.py
 
 # The registry's torchvision, torchaudio and torchcodec are built for CUDA and do not load beside a CPU torch.
 $(VLLM_VENV)/ready: pyproject.toml $(CONSTRAINTS)
@@ -36,4 +51,4 @@ $(VLLM_VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VLLM_VENV) dist
+	rm -rf $(VENV) $(VLLM_VENV) dist $(PAGE) $(WEB)/node_modules

@@ -13,7 +13,7 @@ LAYERS = (
     ("__main__",),
     ("cli",),
     ("stages",),
-    ("models", "tables", "text", "store"),
+    ("models", "tables", "text", "store", "report"),
     ("recipe", "prompt"),
     ("settings",),
     ("records", "errors"),

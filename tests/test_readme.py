@@ -55,7 +55,7 @@ def test_every_command_shown_is_one_that_works(path: Path, command: str) -> None
             group = typer.main.get_command(app)
             name, *arguments = words[1:]
             parsed = group.commands[name].make_context(name, arguments).params  # type: ignore[attr-defined]
-            assert load_recipe(parsed.get("recipe", "nano"), parsed.get("set_") or [])
+            assert load_recipe(parsed.get("recipe") or "nano", parsed.get("set_") or [])
         case other:
             pytest.fail(f"{path.name}: do not know how to check {other!r}")
 

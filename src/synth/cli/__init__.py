@@ -296,3 +296,4 @@ def run(
         if not as_json:
             show_pairs(session.run)
             typer.echo(f"\nThe dataset lies in {session.run.dataset}")
+            typer.echo(f"The report is {session.run.report}")

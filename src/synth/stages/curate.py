@@ -68,7 +68,7 @@ def curate(
         and not _reach(recipe, done)
     ):
         return Outcome(STAGE, done.counts, skipped=True)
-    _check_rank(recipe)
+    check_rank(recipe)
     lost = unanswered(run, recipe.generate)
     if lost:
         raise RunError(
@@ -77,7 +77,7 @@ def curate(
         )
     listen(Progress(STAGE, note="reading benchmarks"))
     benchmarks = read_benchmarks(recipe.curate.contamination)
-    tools = _tools(recipe, models, benchmarks, marks)
+    tools = tools_of(recipe, models, benchmarks, marks)
     rows = CandidateRows(run, recipe.generate)
     result = curate_rows(
         rows,
@@ -142,9 +142,10 @@ def _reach(recipe: Recipe, done: Done) -> bool:
     return bool(missing) and read_benchmarks(recipe.curate.contamination).missing != missing
 
 
-def _tools(
+def tools_of(
     recipe: Recipe, models: Models, benchmarks: Benchmarks, marks: Mapping[str, Mark]
 ) -> Tools:
+    """What curation borrows: patterns, questions, marks, an embedder if meanings are compared."""
     embedder = recipe.curate.embedder
     embed = models.embedder(embedder).embed if embedder and recipe.curate.embeds else None
     bad = _by_segment(marks, "bad")
@@ -182,15 +183,16 @@ def what_if(run: Run, recipes: dict[str, Recipe], models: Models) -> Outcome:
     need_corpus(run)
     kept = {}
     for name, recipe in recipes.items():
-        _check_rank(recipe)
+        check_rank(recipe)
         benchmarks = read_benchmarks(recipe.curate.contamination)
-        tools = _tools(recipe, models, benchmarks, read_marks(run))
+        tools = tools_of(recipe, models, benchmarks, read_marks(run))
         verdicts = curate_rows(CandidateRows(run, recipe.generate), recipe.curate, tools)
         kept[name] = verdicts.buckets()["kept"]
     return Outcome(STAGE_WHAT_IF, {"kept": kept})
 
 
-def _check_rank(recipe: Recipe) -> None:
+def check_rank(recipe: Recipe) -> None:
+    """Raises a `RecipeError` where candidates lack the score they are ranked by."""
     if recipe.curate.rank in ("r_ifd", "ifd") and recipe.curate.rank not in recipe.generate.scores:
         raise RecipeError(
             f"curate.rank is {recipe.curate.rank}, which generate.scores does not measure; add it"

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -15,11 +16,13 @@ from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.report.page import page
 from synth.stages.common import adapter_facts
 from synth.stages.showing import shown_rows, sorted_rows, strata
+from synth.stages.sweep import bits, described, sweep
 from synth.store.files import write_text
 from synth.store.reviews import read_marks
 from synth.store.run import Run
 from synth.tables import overview
 from synth.tables.languages import languages
+from synth.tables.sweeping import Swept
 from synth.text.verbs import asked
 
 STAGE = "report"
@@ -27,6 +30,7 @@ _FACTS = 1  # version of what the page is made from
 _ROWS = 3000  # shown of a run, where it has more
 _CLIPS = (20_000, 6_000, 2_000, 800)  # characters of a text; the first with which the page is small
 _PAGE = 14_000_000  # characters of the page
+_MOST_COMPARED = 20_000  # segments, where thresholds are tried on embeddings
 _LOOKED_AT = 1500  # kept rows whose language and verbs are told
 _VERBS = 20  # drawn, each with its
 _OBJECTS = 6  # most frequent objects
@@ -80,24 +84,45 @@ def drawn(
         return page(facts | _NO_ROWS), []
     listen(Progress(STAGE, note="counting"))
     numbers = _numbers(run)
-    chosen = overview.stratified(numbers, _ROWS)
-    if review is not None:
-        chosen = pl.concat([chosen["place"], review.cast(pl.UInt32)]).unique().sort().to_frame()
-        chosen = chosen.with_columns(reason=numbers["reason"].gather(chosen["place"]))
     facts |= _of_rows(run, recipe, numbers)
+    turns = {place: turn for turn, place in enumerate(review if review is not None else ())}
+    chosen = _chosen(numbers, turns)
     facts["strata"] = strata(chosen, dict(numbers.group_by("reason").len().iter_rows()))
-    facts["sweeps"] = []
+    swept = _swept(run, recipe, models, chosen, listen)
+    facts["sweeps"] = [described(one) for one in swept]
+    stays = bits(swept, chosen.height)
     listen(Progress(STAGE, note="drawing"))
-    turn = {place: turn for turn, place in enumerate(review if review is not None else ())}
     for clip in _CLIPS:
         shown = shown_rows(run, chosen["place"], clip)
-        for row, place in zip(shown.rows, chosen["place"], strict=True):
-            row["asked"] = turn.get(place)
-            row["stays"] = []
+        for row, place, kept in zip(shown.rows, chosen["place"], stays, strict=True):
+            row |= {"asked": turns.get(place), "stays": kept}
         text = page(facts | asdict(shown))
         if len(text) <= _PAGE:
             break
     return text, shown.rows
+
+
+def _chosen(numbers: pl.DataFrame, asked_for: Collection[int]) -> pl.DataFrame:
+    """`place`, `reason`, `segment_id` and `sample` of the rows that are shown, by place."""
+    taken = overview.stratified(numbers, _ROWS)["place"]
+    places = sorted({*taken.to_list(), *asked_for})
+    rows = numbers[places].select("reason", "segment_id", "sample")
+    return rows.with_columns(place=pl.Series(places, dtype=pl.UInt32))
+
+
+def _swept(
+    run: Run, recipe: Recipe, models: Models, chosen: pl.DataFrame, listen: Listener
+) -> list[Swept]:
+    """What other thresholds would keep.
+
+    Nothing where the rows were not sorted by this recipe, or comparing embeddings takes too long.
+    """
+    counts = run.need("curate").counts
+    if recipe.curate.embeds and counts["segments"] > _MOST_COMPARED:
+        return []
+    swept = sweep(run, recipe, models, chosen, listen)
+    kept = counts["buckets"]["kept"]
+    return swept if all(one.kept[one.current] == kept for one in swept) else []
 
 
 _NO_ROWS: dict[str, Any] = {

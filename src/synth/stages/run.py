@@ -1,4 +1,4 @@
-"""Pairs and corpus -> adapter, report card, candidates, curated rows and dataset, in order."""
+"""Pairs and corpus -> adapter, report card, candidates, curated rows, dataset, report, in order."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +11,7 @@ from synth.stages.curate import curate
 from synth.stages.evaluate import evaluate
 from synth.stages.export import export
 from synth.stages.finetune import finetune
+from synth.stages.report import report
 from synth.store.corpus import find_corpus
 from synth.store.run import Run
 
@@ -44,3 +45,4 @@ def run_all(
     yield backtranslate(run, recipe, models, corpus, listen, strict=strict)
     yield curate(run, recipe, models, listen)
     yield export(run, recipe, run.dataset, listen)
+    yield report(run, recipe, models, listen)

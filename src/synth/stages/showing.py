@@ -15,8 +15,10 @@ from synth.tables.reviews import candidate_ids
 _OTHER_CLIP = 3000  # characters of the row that stayed instead
 _SHOWN = (
     "segment_id sample document_id start end text instruction reason value collided_with evidence"
-    " masked finish tokens logprob r_ifd ifd metadata provenance"
+    " masked finish tokens logprob r_ifd ifd wanted metadata provenance"
 ).split()
+_ADDED = "source candidate chars before after part parts document_end".split()
+_CONTEXT = 240  # characters of the document that are shown on either side
 _SCORES = ("logprob", "r_ifd", "ifd")
 
 
@@ -57,7 +59,12 @@ def shown_rows(run: Run, places: pl.Series, clip: int) -> Shown:
         .collect(engine="streaming")
         .sort("place")
     )
-    chosen = chosen.with_columns(candidate=candidate_ids(chosen))
+    chosen = chosen.with_columns(candidate=candidate_ids(chosen)).join(
+        _around(run, chosen["document_id"].unique()),
+        on="segment_id",
+        how="left",
+        maintain_order="left",
+    )
     collided = chosen["collided_with"].drop_nulls().unique()
     stayed = (
         pl.scan_parquet(run.curated)
@@ -67,11 +74,39 @@ def shown_rows(run: Run, places: pl.Series, clip: int) -> Shown:
     )
     numbers: dict[str, int] = {}
     rows = [
-        _row(row, clip, numbers)
-        for row in chosen.select(*_SHOWN, "source", "candidate", "chars").iter_rows(named=True)
+        _row(row, clip, numbers) for row in chosen.select(*_SHOWN, *_ADDED).iter_rows(named=True)
     ]
     others = {row.pop("segment_id"): row for row in stayed.iter_rows(named=True)}
     return Shown(rows, others, [json.loads(text) for text in numbers])
+
+
+def _around(run: Run, documents: pl.Series) -> pl.DataFrame:
+    """Of each segment of those documents what stands on either side of it, as far as is known.
+
+    Returns:
+        `segment_id`, the ends of its neighbours (`before`, `after`), its number among the
+        document's segments (`part` of `parts`), and where the last of them ends (`document_end`).
+    """
+    of_document = pl.col("document_id")
+    return (
+        sorted_rows(run)
+        .filter(of_document.is_in(documents.implode()))
+        .select(
+            "segment_id", "document_id", "start", "end",
+            head=pl.col("text").str.head(_CONTEXT), tail=pl.col("text").str.tail(_CONTEXT),
+        )
+        .unique("segment_id")
+        .collect(engine="streaming")
+        .sort("document_id", "start", "segment_id")
+        .select(
+            "segment_id",
+            before=pl.col("tail").shift(1).over("document_id").fill_null(""),
+            after=pl.col("head").shift(-1).over("document_id").fill_null(""),
+            part=pl.int_range(1, pl.len() + 1).over("document_id"),
+            parts=pl.len().over("document_id"),
+            document_end=pl.col("end").max().over("document_id"),
+        )
+    )  # fmt: skip
 
 
 def _row(row: dict[str, Any], clip: int, provenances: dict[str, int]) -> dict[str, Any]:

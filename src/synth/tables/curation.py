@@ -12,8 +12,9 @@ import polars as pl
 from synth.settings import Curate
 from synth.tables.ahead import ahead
 from synth.tables.candidate import Candidates
+from synth.tables.claims import CLAIM
 from synth.tables.kernels import COMPILE_FROM
-from synth.tables.looking import FACTS, Look, Tools
+from synth.tables.looking import FACTS, Look, Seen, Tools
 from synth.tables.settling import Settling
 
 
@@ -79,14 +80,31 @@ def curate(
         RecipeError: A rule, a quota or a column of the recipe that cannot be used.
     """
     compiled = candidates.count + tools.questions.height >= COMPILE_FROM
-    look = Look(settings, tools, compiled=compiled)
-    claims: list[pl.DataFrame] = []
-    facts = [pl.DataFrame(schema=FACTS)]
+    seen = look_at(candidates, Look(settings, tools, compiled=compiled), looked)
+    settling = Settling(seen.facts, [seen.claims], seen.sketches, candidates, tools)
+    settling.outrank(settings.rank)
+    settling.repeated(settings.duplicates)
+    settling.select(settings.select)
+    rows = seen.facts.select("segment", "rank", "suspect")
+    return Verdicts(settling.claimed(), rows, seen.spared)
+
+
+def look_at(candidates: Candidates, look: Look, looked: Callable[[int], None]) -> Seen:
+    """What is seen of all candidates; `facts` has their `rank` too.
+
+    Args:
+        candidates: Rows of `CANDIDATE`.
+        look: Looks at a block of them.
+        looked: Told how many rows were looked at so far.
+    """
+    facts, claims = [pl.DataFrame(schema=FACTS)], [pl.DataFrame(schema=CLAIM)]
+    measures: list[pl.DataFrame] = []
     sketches = look.sketches(candidates.count)
     spared = start = 0
     for seen in ahead(look, candidates.blocks(*look.columns)):
         facts.append(seen.facts)
         claims.append(seen.claims.with_columns(pl.col("position") + start))
+        measures.append(seen.measures.with_columns(pl.col("position") + start))
         for side, sketch in seen.sketches.items():
             sketches[side].put_all(start, sketch)
         spared += seen.spared
@@ -95,11 +113,7 @@ def curate(
     if start != candidates.count:
         raise AssertionError(f"{start} of {candidates.count} candidates were read")
     rows = pl.concat(facts).with_columns(rank=_rank())
-    settling = Settling(rows, claims, sketches, candidates, tools)
-    settling.outrank(settings.rank)
-    settling.repeated(settings.duplicates)
-    settling.select(settings.select)
-    return Verdicts(settling.claimed(), rows.select("segment", "rank", "suspect"), spared)
+    return Seen(rows, pl.concat(claims), spared, sketches, pl.concat(measures or [pl.DataFrame()]))
 
 
 def _rank() -> pl.Expr:

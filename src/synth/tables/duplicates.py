@@ -10,7 +10,7 @@ import polars as pl
 
 from synth.tables.ahead import ahead
 from synth.tables.kernels import COMPILE_FROM
-from synth.tables.near import Rows, near_duplicates, neighbours, suspects
+from synth.tables.near import Rows, alike, near_duplicates, neighbours, suspects
 from synth.tables.sketches import (
     ShingleSets,
     Sketch,
@@ -41,25 +41,46 @@ Check = Callable[[Rows, Rows], Repeats]
 as a better one of the others that does not go itself."""
 
 
+class Shingled:
+    """The shingles of those texts whose sketches leave doubts; none is read twice."""
+
+    def __init__(self, texts: Texts, count: int, *, compiled: bool) -> None:
+        """Has read none of these texts, `count` of them."""
+        self._texts, self._compiled = texts, compiled
+        self._place = np.full(count, -1, np.int32)
+        self._sets = ShingleSets(np.empty(0, np.uint32), np.empty(0, np.int64))
+
+    def of(self, rows: Rows) -> tuple[ShingleSets, Rows]:
+        """The shingles of those rows among others', and the places of theirs."""
+        new = np.sort(rows[self._place[rows] < 0])
+        if new.size:
+            read, known = _sets(self._texts, self._place.size, new, self._compiled), self._sets
+            self._place[new] = known.ends.size + np.arange(new.size)
+            self._sets = ShingleSets(
+                np.concatenate([known.hashes, read.hashes]),
+                np.concatenate([known.ends, known.hashes.size + read.ends]),
+            )
+        return self._sets, self._place[rows].astype(np.int64)
+
+
 class Side:
     """One side of all candidates: of those that are compared their sketches, not their texts."""
 
-    def __init__(self, sketch: Sketch, texts: Texts, near: float | None) -> None:
+    def __init__(self, sketch: Sketch, texts: Texts) -> None:
         """Has what was read.
 
         Args:
             sketch: Of all texts.
             texts: All texts; some are read again where their sketches leave doubts.
-            near: Jaccard similarity of 5-word shingles from which a row goes; None: not compared.
         """
-        self._sketch, self._texts, self._near = sketch, texts, near
+        self._sketch = sketch
         self._compiled = sketch.prints.size >= COMPILE_FROM
-        self._known: dict[int, npt.NDArray[np.uint32]] = {}
+        self._shingled = Shingled(texts, sketch.prints.size, compiled=self._compiled)
 
     @classmethod
-    def read(cls, texts: Texts, count: int, asked: Rows, near: float | None) -> Self:
+    def read(cls, texts: Texts, count: int, asked: Rows, *, slots: bool) -> Self:
         """Reads those of `count` texts that will be compared."""
-        sketch = Sketch.empty(count, slots=near is not None)
+        sketch = Sketch.empty(count, slots=slots)
         chosen = np.zeros(count, bool)
         chosen[asked] = True
 
@@ -72,7 +93,7 @@ class Side:
 
         for _ in ahead(look, _blocks(texts, chosen)):
             pass
-        return cls(sketch, texts, near)
+        return cls(sketch, texts)
 
     def same(self, kept: Rows, left: Rows) -> Repeats:
         """A `Check`: equal are texts that differ in case, spacing and punctuation alone.
@@ -85,32 +106,29 @@ class Side:
         gone = np.flatnonzero(first >= 0)
         return Repeats(order[gone], order[first[gone]], np.ones(gone.size, np.float32))
 
-    def near(self, kept: Rows, left: Rows) -> Repeats:
+    def near(self, threshold: float) -> Check:
         """A `Check`: near are texts that share that share of their shingles."""
-        if self._near is None:
-            return Repeats(left[:0], left[:0], np.empty(0, np.float32))
-        left = left[self._sketch.prints[left] != 0]
-        if self._compiled and kept.size:  # few rows are compared with all as soon
-            kept = neighbours(self._sketch.slots, kept, left, self._near, compiled=True)
-        found, similarity = near_duplicates(
-            self._sketch.slots,
-            np.concatenate([kept, left]),
-            self._near,
-            self._shingles,
-            compiled=self._compiled,
-        )
-        found, similarity = found[kept.size :], similarity[kept.size :]
-        return Repeats(left, found, similarity).where(found >= 0)
 
-    def _shingles(self, rows: Rows) -> ShingleSets:
-        """The shingles of those rows, which are ascending; those read before are not read again."""
-        new = np.array([row for row in rows.tolist() if row not in self._known], np.int64)
-        read = _sets(self._texts, self._sketch.prints.size, new, self._compiled)
-        parts = np.split(read.hashes, read.ends[:-1]) if new.size else []
-        self._known |= dict(zip(new.tolist(), parts, strict=True))
-        sets = [np.empty(0, np.uint32), *(self._known[row] for row in rows.tolist())]
-        ends = np.cumsum([one.size for one in sets])[1:]
-        return ShingleSets(np.concatenate(sets), ends)
+        def check(kept: Rows, left: Rows) -> Repeats:
+            left = left[self._sketch.prints[left] != 0]
+            if self._compiled and kept.size:  # few rows are compared with all as soon
+                kept = neighbours(self._sketch.slots, kept, left, threshold, compiled=True)
+            found, similarity = near_duplicates(
+                self._sketch.slots,
+                np.concatenate([kept, left]),
+                threshold,
+                self._shingled.of,
+                compiled=self._compiled,
+            )
+            found, similarity = found[kept.size :], similarity[kept.size :]
+            return Repeats(left, found, similarity).where(found >= 0)
+
+        return check
+
+    def prepare(self, rows: Rows, threshold: float) -> None:
+        """Reads at once the shingles that checks of some of these rows may ask for."""
+        rows = rows[self._sketch.prints[rows] != 0]
+        self._shingled.of(alike(self._sketch.slots, rows, threshold, compiled=self._compiled))
 
 
 def settled(checks: Mapping[str, Check], order: Rows) -> Iterator[tuple[str, Repeats]]:
@@ -162,8 +180,9 @@ def repeats(texts: Texts, count: int, order: Rows, near: float | None) -> Repeat
         order: Those that are compared, best first.
         near: Jaccard similarity of 5-word shingles from which a row goes; None: only equal ones go.
     """
-    side = Side.read(texts, count, order, near)
-    gone = [found for _, found in settled({"same": side.same, "near": side.near}, order)]
+    side = Side.read(texts, count, order, slots=near is not None)
+    checks = {"same": side.same} | ({} if near is None else {"near": side.near(near)})
+    gone = [found for _, found in settled(checks, order)]
     return Repeats(
         np.concatenate([order[:0], *(part.rows for part in gone)]),
         np.concatenate([order[:0], *(part.others for part in gone)]),

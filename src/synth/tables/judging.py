@@ -37,9 +37,23 @@ def judge(rows: pl.DataFrame, lawful: Sequence[Rule]) -> pl.DataFrame:
         if rows.is_empty():
             break
         measured = rows.with_columns(rule.value.alias("value"))
-        good = measured.select(rule.good.fill_null(value=False)).to_series()
+        good = _holds(measured, rule)
         if not good.all():
             gone = measured.filter(~good)
             found.append(claims(gone["position"], rule.name, value=gone["value"].cast(pl.String)))
             rows = rows.filter(good)
     return pl.concat(found)
+
+
+def good(rows: pl.DataFrame, rule: Rule) -> pl.Series:
+    """Of each row whether it is good by that rule.
+
+    Args:
+        rows: What the rule looks at.
+        rule: The rule.
+    """
+    return _holds(rows.with_columns(rule.value.alias("value")), rule)
+
+
+def _holds(measured: pl.DataFrame, rule: Rule) -> pl.Series:
+    return measured.select(rule.good.fill_null(value=False)).to_series()

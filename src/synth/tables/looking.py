@@ -1,6 +1,6 @@
 """A block of candidates -> what is remembered of each, and who goes for what is seen in the row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -60,19 +60,32 @@ class Seen:
         claims: Rows of `CLAIM`; positions count from the block's first row.
         spared: Rows that share no more than stock wording with a benchmark.
         sketches: Side -> sketches of the block's rows; empty ones for rows without a generation.
+        measures: `position` and what is to be remembered, of the rows that nothing claims.
     """
 
     facts: pl.DataFrame
     claims: pl.DataFrame
     spared: int
     sketches: dict[Side, Sketch]
+    measures: pl.DataFrame
 
 
 class Look:
     """Looks at one block after another; rules first, then contamination, then private data."""
 
-    def __init__(self, settings: Curate, tools: Tools, *, compiled: bool) -> None:
+    def __init__(
+        self, settings: Curate, tools: Tools, *, compiled: bool, remember: Sequence[str] = ()
+    ) -> None:
+        """Is ready to look.
+
+        Args:
+            settings: Thresholds.
+            tools: What other rooms lend.
+            compiled: Whether to compile loops (see kernels.py); the result is the same.
+            remember: Columns and measures of each row that are wanted afterwards.
+        """
         self._settings, self._tools, self._compiled = settings, tools, compiled
+        self._remember = remember
         self._rules = rules(settings, tools.task)
         self._index = (
             Index.build(tools.questions, settings.contamination, compiled=compiled)
@@ -88,6 +101,7 @@ class Look:
             used.update(rule.value.meta.root_names(), rule.good.meta.root_names())
         if self._tools.bad:
             used.update(CANDIDATE_OF)
+        used.update(self._remember)
         return [name for name in CANDIDATE if name in used]
 
     def __call__(self, block: pl.DataFrame) -> Seen:
@@ -112,7 +126,10 @@ class Look:
                     runs.append(self._index.shared(said[side], start, compiled=self._compiled))
             for side, sketch in sketches.items():
                 sketch.put(part["position"].to_numpy(), said[side], compiled=self._compiled)
-        found.append(judge(rows.hstack(pl.concat(measures)), self._rules))
+        judged = rows.hstack(pl.concat(measures))
+        found.append(judge(judged, self._rules))
+        counts = pl.col(pl.Int64).cast(pl.Int32)
+        remembered = judged.select("position", *self._remember).with_columns(counts)
         if self._index is not None:
             contaminated, spared = self._contaminated(rows, shared, found[1], self._index)
             found.append(contaminated)
@@ -122,7 +139,7 @@ class Look:
         claimed = pl.concat(found)
         if self._tools.bad:
             claimed = overruled(claimed, reviewed(rows, self._tools.bad))
-        return Seen(facts, claimed, spared, sketches)
+        return Seen(facts, claimed, spared, sketches, _without(remembered, claimed))
 
     def sketches(self, count: int) -> dict[Side, Sketch]:
         """Of each side that is compared empty sketches of so many rows."""

@@ -13,14 +13,13 @@ import numpy.typing as npt
 from synth.tables.ahead import ahead
 from synth.tables.kernels import kernel
 from synth.tables.sketches import SLOTS, ShingleSets, Signatures, similarities
-from synth.tables.words import Places
+from synth.tables.words import Hashes, Places
 
 Rows = npt.NDArray[np.int64]
 
 _MARGIN = 0.12  # three standard deviations of an estimate at 0.7: nearer than this is unsure
 _FAR = 0.25  # six: in a group of thousands some estimate is off by four
 _LEADERS = 8  # a row is compared with so many of its bucket's best: a hot bucket stays linear
-_FILTER = np.uint64(64 - 22)  # of a band's hash so many bits are not looked at
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -28,7 +27,7 @@ def near_duplicates(
     slots: Signatures,
     order: Rows,
     threshold: float,
-    shingles_of: Callable[[Rows], ShingleSets],
+    shingles_of: Callable[[Rows], tuple[ShingleSets, Rows]],
     *,
     compiled: bool,
 ) -> tuple[Rows, npt.NDArray[np.float32]]:
@@ -40,7 +39,7 @@ def near_duplicates(
         slots: Signatures of all rows.
         order: The rows that are compared, best first.
         threshold: Jaccard similarity of the sets of shingles from which a row goes.
-        shingles_of: Gives the shingles of some rows, ascending.
+        shingles_of: Gives the shingles of some rows, among others, and the places of theirs.
         compiled: Whether to compile the loops; the result is the same.
     """
     found, nearness = np.full(order.size, -1, np.int64), np.zeros(order.size, np.float32)
@@ -54,8 +53,7 @@ def near_duplicates(
     rows = order[members]
     asked = _unsure(slots, rows, ends, threshold)
     place = np.full(rows.size, -1, np.int64)
-    place[asked[np.argsort(rows[asked])]] = np.arange(asked.size)
-    sets = shingles_of(np.sort(rows[asked]))
+    sets, place[asked] = shingles_of(rows[asked])
     kept_by, alike = np.full(rows.size, -1, np.int64), np.zeros(rows.size, np.float32)
     _settle.way(compiled)(
         slots, rows, ends, place, sets.hashes, sets.ends, threshold, _MARGIN, _FAR, kept_by, alike
@@ -66,12 +64,42 @@ def near_duplicates(
     return found, nearness
 
 
+def alike(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
+    """The rows that seem as similar as the threshold to another one, by their signatures."""
+    group = _groups(slots, order, threshold, compiled=compiled)
+    found: Rows = order[(np.bincount(group, minlength=order.size) > 1)[group]]
+    return found
+
+
+def hanging(
+    slots: Signatures, order: Rows, threshold: float, *, sure: bool
+) -> Iterator[tuple[Rows, Rows]]:
+    """Places of rows on which `near_duplicates` decides together, whatever rows are left out.
+
+    Args:
+        slots: Signatures of all rows.
+        order: The rows.
+        threshold: Jaccard similarity.
+        sure: Pairs that cannot be that similar are told as well, so that no row that is not told
+            shares a band with one that is.
+    """
+    for later, earlier in suspects(slots, order, threshold):
+        if sure:
+            yield later, earlier
+            continue
+        # In a bucket of more rows others are compared when some of the best are left out.
+        crowded = np.bincount(later, minlength=order.size) >= _LEADERS
+        near = similarities(slots, order[later], order[earlier]) >= threshold - _MARGIN
+        told = near | crowded[later]
+        yield later[told], earlier[told]
+
+
 def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
     """Places (in `order`) of later and earlier rows that are equal in a band, band by band.
 
     25 bands of 5 slots find 0.9999 of the pairs of similarity 0.8, and 0.990 of those of 0.7.
     """
-    width = _width(threshold)
+    width = band_width(threshold)
     starts = range(0, SLOTS - width + 1, width)
     yield from ahead(lambda start: _equal_in_band(slots, order, start, width), starts)
 
@@ -79,11 +107,25 @@ def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple
 def neighbours(
     slots: Signatures, rows: Rows, others: Rows, threshold: float, *, compiled: bool
 ) -> Rows:
-    """The rows that may be near one of the others: those equal to one in a band, and some more."""
+    """The rows that may be near one of the others: those equal to one in a band."""
     found = np.zeros(rows.size, bool)
-    _meets.way(compiled)(slots, rows, others, _width(threshold), found)
+    table = np.zeros(1 << int(2 * others.size + 1).bit_length(), np.uint64)
+    _meets.way(compiled)(slots, rows, others, band_width(threshold), table, found)
     near: Rows = rows[found]
     return near
+
+
+def join(later: Rows, earlier: Rows, group: Rows, *, compiled: bool) -> None:
+    """Makes pairs of places hang together: `group` has of each the lowest that it hangs with."""
+    fresh = group[later] != group[earlier]
+    _join.way(compiled)(later[fresh], earlier[fresh], group)
+    while (group[group] != group).any():
+        group[:] = group[group]
+
+
+def band_width(threshold: float) -> int:
+    """Slots of a band; the bands of an equal width tell the same rows apart."""
+    return 5 if threshold >= 0.7 else 4 if threshold >= 0.6 else 3
 
 
 def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
@@ -93,14 +135,8 @@ def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool)
         fresh = group[later] != group[earlier]
         later, earlier = later[fresh], earlier[fresh]
         alike = similarities(slots, order[later], order[earlier]) >= threshold - _MARGIN
-        _join.way(compiled)(later[alike], earlier[alike], group)
-        while (group[group] != group).any():
-            group = group[group]
+        join(later[alike], earlier[alike], group, compiled=compiled)
     return group
-
-
-def _width(threshold: float) -> int:
-    return 5 if threshold >= 0.7 else 4 if threshold >= 0.6 else 3
 
 
 def _equal_in_band(slots: Signatures, order: Rows, start: int, width: int) -> tuple[Rows, Rows]:
@@ -110,7 +146,8 @@ def _equal_in_band(slots: Signatures, order: Rows, start: int, width: int) -> tu
     for slot in range(width):
         key = key << np.uint64(8) | band[:, slot]
     bits = np.uint64(max(1, int(order.size - 1).bit_length()))
-    key = (key * _MIX) >> bits  # leaves room for the place, so that one sort does for both
+    if 8 * width + int(bits) > 64:  # room for the place, so that one sort does for both
+        key = (key * _MIX) >> bits
     packed = np.sort(key << bits | np.arange(order.size, dtype=np.uint64))
     key, place = packed >> bits, packed & ((np.uint64(1) << bits) - np.uint64(1))
     same = key[1:] == key[:-1]
@@ -136,24 +173,36 @@ def _unsure(slots: Signatures, rows: Rows, ends: Places, threshold: float) -> Ro
 
 @kernel
 def _meets(
-    slots: Signatures, rows: Rows, others: Rows, width: int, found: npt.NDArray[np.bool_]
+    slots: Signatures,
+    rows: Rows,
+    others: Rows,
+    width: int,
+    table: Hashes,
+    found: npt.NDArray[np.bool_],
 ) -> None:
-    """Whether each row is equal to one of the others in a band, or seems to be."""
-    there = np.zeros(1 << 22, np.bool_)
-    for row in others:
-        for start in range(0, slots.shape[1] - width + 1, width):
-            key = np.uint64(start)
+    """Whether each row is equal to one of the others in a band.
+
+    `table`, larger than `others` by half at least and of a size that is a power of two, holds the
+    others' keys of one band: each where its hash says, or behind.
+    """
+    nothing, one, room = np.uint64(0), np.uint64(1), np.uint64(table.size - 1)
+    for start in range(0, slots.shape[1] - width + 1, width):
+        table[:] = nothing
+        for number in range(others.size + rows.size):
+            asked = number - others.size
+            if asked >= 0 and found[asked]:
+                continue
+            row = rows[asked] if asked >= 0 else others[number]
+            key = one  # no key is 0, which is a free place
             for slot in range(start, start + width):
                 key = key << np.uint64(8) | np.uint64(slots[row, slot])
-            there[key * _MIX >> _FILTER] = True
-    for place in range(rows.size):
-        for start in range(0, slots.shape[1] - width + 1, width):
-            key = np.uint64(start)
-            for slot in range(start, start + width):
-                key = key << np.uint64(8) | np.uint64(slots[rows[place], slot])
-            if there[key * _MIX >> _FILTER]:
-                found[place] = True
-                break
+            at = (key * _MIX >> np.uint64(24)) & room
+            while table[at] != nothing and table[at] != key:
+                at = (at + one) & room
+            if asked < 0:
+                table[at] = key
+            elif table[at] == key:
+                found[asked] = True
 
 
 @kernel

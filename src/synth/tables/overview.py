@@ -109,8 +109,8 @@ def similarities(repeats: pl.DataFrame, settings: Curate) -> Histogram | None:
     """
     if repeats.is_empty():
         return None
-    alike = repeats.select("reason", value=pl.col("value").cast(pl.Float32).fill_null(1.0))
-    edges = np.linspace(0.5, 1.02, 27)
+    alike = repeats.select("reason", value=pl.col("value").cast(pl.Float64).fill_null(1.0))
+    edges = np.arange(50, 103, 2) / 100
     groups = {
         str(name): np.histogram(part["value"].to_numpy(), edges)[0].tolist()
         for (name,), part in alike.partition_by("reason", as_dict=True).items()

@@ -14,7 +14,7 @@ from synth.tables.runs import BASE, MIX
 REASON = "reviewed"
 NOT_READ = {"read": 0, "good": 0, "bad": 0}
 """What `tally` finds where nobody read anything."""
-CANDIDATE_OF = ("segment_id", "sample", "provenance")
+CANDIDATE_OF = ("segment_id", "sample", "wanted", "provenance")
 """The columns that say which generated row a row is."""
 _STRATA = 10
 _Z = 1.959963984540054  # of the normal distribution, for 95 %

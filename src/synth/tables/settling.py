@@ -1,6 +1,8 @@
 """Claims on single rows -> claims between rows: the best sample, repeats, and what is selected."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from synth.tables.alike import Embeddings, Near, Sketches
 from synth.tables.candidate import Candidates
 from synth.tables.claims import CLAIM, claims
 from synth.tables.duplicates import Check, Repeats, Side, Texts, settled
+from synth.tables.linking import linked
 from synth.tables.looking import Tools, side_of
 from synth.tables.private import SIDES
 from synth.tables.selection import choices, select
@@ -46,11 +49,44 @@ class Settling:
         self._open = np.ones(rows.height, bool)
         for claim in found:
             self._open[claim["position"].to_numpy()] = False
+        self._wide: npt.NDArray[np.bool_] | None = None
+        self._sides: dict[str, Side] = {}
         self._meanings: dict[str, Meanings] = {}
+        self._chosen: dict[str, pl.DataFrame] = {}
+
+    def among(self, rows: npt.NDArray[np.bool_]) -> Self:
+        """The same, before anything is decided, as if only these of the open rows were open.
+
+        What was read for one is known to the other.
+        """
+        other = copy(self)
+        other._claims, other._open, other._wide = [], rows.copy(), self._reading
+        return other
+
+    @property
+    def open(self) -> npt.NDArray[np.bool_]:
+        """Of each row whether no claim is on it."""
+        return self._open
+
+    @property
+    def _reading(self) -> npt.NDArray[np.bool_]:
+        """The rows that are read where something has to be."""
+        return self._open if self._wide is None else self._wide
 
     def claimed(self) -> pl.DataFrame:
         """All claims, by position."""
         return pl.concat([pl.DataFrame(schema=CLAIM), *self._claims]).sort("position")
+
+    def linked(self, rows: Rows, settings: Duplicates, *, sure: bool, compiled: bool) -> Rows:
+        """For each of these rows the place of the first that it hangs with; see `linked`."""
+        segments = self._rows["segment"]
+        return linked(segments, self._sketches, rows, settings, sure=sure, compiled=compiled)
+
+    def prepare(self, rows: Rows, settings: Duplicates) -> None:
+        """Reads at once what settling some of these rows may ask for."""
+        if settings.near is not None:
+            for name in settings.sides:
+                self._side(name).prepare(rows, settings.near)
 
     def outrank(self, by: str) -> None:
         """Of a segment's open rows that of the best rank stays."""
@@ -67,10 +103,10 @@ class Settling:
         order = self._order(settings.keep)
         checks: dict[str, Check] = {}
         for name in settings.sides:
-            side = Side(self._sketches[name], self._texts(name), settings.near)
+            side = self._side(name)
             checks[f"same_{name}"] = side.same
             if settings.near is not None:
-                checks[f"near_{name}"] = side.near
+                checks[f"near_{name}"] = side.near(settings.near)
             if settings.semantic is not None:
                 checks[f"semantic_{name}"] = self._meaning(name).check(settings.semantic)
         for reason, found in settled(checks, order):
@@ -86,9 +122,16 @@ class Settling:
             rank=pl.col("score").rank("dense"),
             row="segment",
         )
-        chosen = choices(self._candidates, self._open, settings)
-        out = select(known.hstack(chosen), settings, self._alike(rows, settings))
+        out = select(known.hstack(self._choices(settings)), settings, self._alike(rows, settings))
         self._claim(claims(out["position"], out["reason"], value=out["value"]))
+
+    def _choices(self, settings: Select) -> pl.DataFrame:
+        """What caps and quotas look at, of the open rows."""
+        key, wide = settings.fingerprint(), self._reading
+        if key not in self._chosen:
+            self._chosen[key] = choices(self._candidates, wide, settings)
+        chosen = self._chosen[key]
+        return chosen.filter(pl.Series(self._open[wide])) if chosen.width else chosen
 
     def _alike(self, rows: Rows, settings: Select) -> Near | None:
         if settings.by_embeddings:
@@ -97,12 +140,17 @@ class Settling:
             return None
         return Sketches(self._sketches["text"].slots[rows])
 
+    def _side(self, name: SideName) -> Side:
+        if name not in self._sides:
+            self._sides[name] = Side(self._sketches[name], self._texts(name))
+        return self._sides[name]
+
     def _meaning(self, name: SideName) -> Meanings:
         """Embeddings of that side of the open rows."""
         if name not in self._meanings:
             if self._tools.embed is None:
                 raise AssertionError("settings that compare embeddings name an embedder")
-            self._meanings[name] = Meanings(self._texts(name), self._open, self._tools.embed)
+            self._meanings[name] = Meanings(self._texts(name), self._reading, self._tools.embed)
         return self._meanings[name]
 
     def _texts(self, name: SideName) -> Texts:

@@ -5,6 +5,7 @@ import {
   AriaComponent,
   GridComponent,
   LegendComponent,
+  LegendScrollComponent,
   MarkLineComponent,
   TooltipComponent,
 } from "echarts/components";
@@ -20,6 +21,7 @@ use([
   AriaComponent,
   GridComponent,
   LegendComponent,
+  LegendScrollComponent,
   MarkLineComponent,
   TooltipComponent,
   SVGRenderer,

@@ -63,7 +63,14 @@ export interface Row {
   start: number;
   end: number;
   text: string;
+  /** Characters of the whole text. */
   clipped: number;
+  /** What stands on either side of it in its document. */
+  before: string;
+  after: string;
+  part: number;
+  parts: number;
+  document_end: number;
   instruction: string | null;
   reason: string;
   value: string | null;
@@ -84,13 +91,19 @@ export interface Row {
   stays: number[];
 }
 
+/** What each value of a threshold would keep. */
 export interface Sweep {
   setting: string;
+  /** Of a setting that is a pair, which of the two. */
+  bound: number | null;
   about: string;
-  values: number[];
+  /** Ascending; null is the rule off. */
+  values: (number | null)[];
   current: number;
   kept: number[];
+  /** How `--set` is told each. */
   given: string[];
+  /** Of the measure; empty where there is none. */
   edges: number[];
   counts: number[];
 }

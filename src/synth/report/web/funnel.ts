@@ -90,7 +90,7 @@ function sankey(c: Colours, buckets: [string, number][]): Option {
       {
         type: "sankey",
         left: 4,
-        right: narrow ? 110 : 150,
+        right: narrow ? 128 : 160,
         top: 8,
         bottom: 8,
         nodeWidth: 14,
@@ -101,6 +101,7 @@ function sankey(c: Colours, buckets: [string, number][]): Option {
         links,
         label: {
           color: c.ink,
+          fontSize: narrow ? 10 : 12,
           formatter: ({ name, value }: { name: string; value: number }) =>
             `${spoken(name.trim())} ${value.toLocaleString("en")}`,
         },

@@ -45,7 +45,7 @@ export function histogram(data: Histogram): HTMLElement {
     note: limitsTold(data),
     option: (c) => ({
       grid: GRID,
-      legend: { top: 0, textStyle: { color: c.ink } },
+      legend: { type: "scroll", top: 0, textStyle: { color: c.ink } },
       tooltip: {
         trigger: "axis",
         axisPointer: { type: "shadow" },
@@ -174,7 +174,7 @@ function bars(
     height: 100 + 26 * shown.length,
     option: (c) => ({
       grid: { ...GRID, left: 120 },
-      legend: { top: 0, textStyle: { color: c.ink } },
+      legend: { type: "scroll", top: 0, textStyle: { color: c.ink } },
       tooltip: { trigger: "axis", axisPointer: { type: "shadow" } },
       xAxis: axis(c, "rows", { type: "value", minInterval: 1 }),
       yAxis: axis(c, "", {

@@ -25,9 +25,10 @@ export class Reviewing implements Marking {
     this.tell();
   }
 
-  /** Begins to listen to keys and to marks of other tabs. */
+  /** Begins to listen to keys and to marks of other tabs; those made before the page was read. */
   start(browser: Browser): void {
     this.browser = browser;
+    void this.refresh();
     addEventListener("keydown", (event) => this.key(event));
     addEventListener("focus", () => void this.refresh());
     document.addEventListener("visibilitychange", () => {
@@ -121,10 +122,15 @@ export class Reviewing implements Marking {
   }
 
   private tell(): void {
-    const verdicts = this.report.rows.map((row) => this.verdict(row)).filter(Boolean);
-    const good = verdicts.filter((verdict) => verdict === "good").length;
+    const verdicts = (rows: Row[]): Verdict[] =>
+      rows.map((row) => this.verdict(row)).filter(Boolean);
+    const asked = this.report.rows.filter((row) => row.asked !== null);
+    const read = verdicts(asked);
+    const good = read.filter((verdict) => verdict === "good").length;
+    const others = verdicts(this.report.rows).length - read.length;
     this.told.textContent =
-      `${count(verdicts.length)} of ${count(this.report.rows.length)} rows read:` +
-      ` ${count(good)} good, ${count(verdicts.length - good)} bad`;
+      `${count(read.length)} of ${count(asked.length)} rows read:` +
+      ` ${count(good)} good, ${count(read.length - good)} bad` +
+      (others ? `; ${count(others)} other rows marked` : "");
   }
 }

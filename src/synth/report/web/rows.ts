@@ -178,7 +178,7 @@ export class Browser {
       ? `, a sample of ${count(stratum.of)} ${spoken(value)}`
       : ` of ${count(this.report.rows.length)} in this page`;
     const which = this.extra ? `, ${this.extra.name}` : "";
-    this.told.textContent = `${count(shown)} rows${which}${stratum && stratum.of === stratum.shown ? "" : of}. j and k step through them.`;
+    this.told.textContent = `${count(shown)} ${shown === 1 ? "row" : "rows"}${which}${stratum && stratum.of === stratum.shown ? "" : of}. j and k step through them.`;
   }
 
   private made(grid: HTMLElement): Tabulator {
@@ -338,10 +338,14 @@ function opened(row: Row, report: Report): HTMLElement {
     h(
       "p",
       { class: "note" },
-      `Characters ${count(row.start)} to ${count(row.end)} of document `,
+      `Segment ${count(row.part)} of ${count(row.parts)}, characters ${count(row.start)} to` +
+        ` ${count(row.end)}, of document `,
       untrusted(row.document_id),
     ),
+    span(row),
+    row.before && h("p", { class: "around" }, "… ", untrusted(row.before)),
     untrusted(row.text, "pre"),
+    row.after && h("p", { class: "around" }, untrusted(row.after), " …"),
     clipped &&
       h(
         "p",
@@ -359,6 +363,14 @@ function opened(row: Row, report: Report): HTMLElement {
       ),
     facts(row, report),
   );
+}
+
+/** Where the text stands in its document, as a bar. */
+function span({ start, end, document_end: all }: Row): HTMLElement {
+  const part = h("div");
+  part.style.left = `${(100 * start) / Math.max(1, all)}%`;
+  part.style.width = `${(100 * (end - start)) / Math.max(1, all)}%`;
+  return h("div", { class: "span", "aria-hidden": "true" }, part);
 }
 
 function facts(row: Row, report: Report): HTMLElement {

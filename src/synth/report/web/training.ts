@@ -52,7 +52,12 @@ function rates(points: LossPoint[]): HTMLElement[] {
 function lines(c: Colours, unit: string, series: Record<string, [number, number][]>): Option {
   return {
     grid: GRID,
-    legend: { top: 0, textStyle: { color: c.ink }, show: Object.keys(series).length > 1 },
+    legend: {
+      type: "scroll",
+      top: 0,
+      textStyle: { color: c.ink },
+      show: Object.keys(series).length > 1,
+    },
     tooltip: { trigger: "axis", valueFormatter: (value: number) => value.toPrecision(4) },
     xAxis: axis(c, "step", { type: "value", max: "dataMax" }),
     yAxis: axis(c, unit, { type: "value", scale: true, nameGap: 40 }),
@@ -117,7 +122,7 @@ function card(evaluation: Evaluation): HTMLElement {
 function bars(c: Colours, names: string[], { before, after }: Evaluation): Option {
   return {
     grid: { ...GRID, left: 120 },
-    legend: { top: 0, textStyle: { color: c.ink } },
+    legend: { type: "scroll", top: 0, textStyle: { color: c.ink } },
     tooltip: { trigger: "axis", axisPointer: { type: "shadow" } },
     xAxis: axis(c, "share", { type: "value", max: 1 }),
     yAxis: axis(c, "", { type: "category", data: names.map(spoken) }),

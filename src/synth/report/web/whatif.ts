@@ -1,6 +1,6 @@
 /** Sliders for the thresholds: how many rows each value would keep, counted by `synth curate` itself. */
 
-import { axis, GRID, picture, redraw } from "./charts";
+import { axis, type Colours, GRID, type Option, picture, redraw } from "./charts";
 import type { Report, Row, Sweep } from "./data";
 import { count, h, section, spoken } from "./dom";
 import type { Browser } from "./rows";
@@ -15,7 +15,7 @@ export function whatIf(report: Report, browser: Browser): HTMLElement | null {
   const { sweeps, ledger } = report;
   if (!sweeps.length || !ledger) return null;
   const now = ledger.buckets.kept ?? 0;
-  const told = h("output", { id: "whatif-kept" });
+  const total = h("output", { id: "whatif-kept" });
   const moved = h("p", { class: "note", id: "whatif-moved" });
   const line = h("code", { id: "whatif-set" });
   const show = h("button", { type: "button", disabled: true }, "Show them");
@@ -29,7 +29,7 @@ export function whatIf(report: Report, browser: Browser): HTMLElement | null {
   const update = (): void => {
     const some = turned();
     const kept = keeps(report, some, stays, now);
-    told.value = `${some.length > 1 ? "about " : ""}${count(kept)}`;
+    total.value = `${some.length > 1 ? "about " : ""}${count(kept)}`;
     const leave = report.rows.filter((row) => row.reason === "kept" && !stays(row)).length;
     const back = report.rows.filter((row) => row.reason !== "kept" && stays(row)).length;
     moved.textContent = some.length
@@ -53,7 +53,7 @@ export function whatIf(report: Report, browser: Browser): HTMLElement | null {
     h(
       "div",
       { class: "whatif-told", role: "status" },
-      h("p", { class: "big" }, told, ` of ${count(ledger.segments)} segments kept`),
+      h("p", { class: "big" }, total, ` of ${count(ledger.segments)} segments kept`),
       moved,
       h("p", {}, line),
       h("p", { class: "buttons" }, show, reset),
@@ -85,8 +85,18 @@ function turn({ input }: Knob, to: number): void {
   input.dispatchEvent(new Event("input"));
 }
 
+function named({ setting, bound }: Sweep): string {
+  return spoken(setting) + (bound === null ? "" : bound === 0 ? " from" : " to");
+}
+
+function told(value: number | null | undefined): string {
+  return value === null || value === undefined ? "off" : count(value);
+}
+
 function knob(sweep: Sweep, changed: () => void): Knob {
-  const id = `knob-${sweep.setting.replaceAll(/[^a-z0-9]/g, "-")}`;
+  const id = `knob-${sweep.setting}-${sweep.bound ?? ""}`
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replace(/-$/, "");
   const value = h("output", { for: id });
   const input = h("input", {
     type: "range",
@@ -99,7 +109,7 @@ function knob(sweep: Sweep, changed: () => void): Knob {
   const figure = drawing(sweep, input);
   const tell = (): void => {
     const stop = at(input);
-    value.value = `${count(sweep.values[stop] ?? 0)}: ${count(sweep.kept[stop] ?? 0)} kept`;
+    value.value = `${told(sweep.values[stop])}: ${count(sweep.kept[stop] ?? 0)} kept`;
     input.setAttribute("aria-valuetext", value.value);
   };
   input.addEventListener("input", () => {
@@ -111,7 +121,7 @@ function knob(sweep: Sweep, changed: () => void): Knob {
   const element = h(
     "div",
     { class: "knob" },
-    h("label", { for: id }, spoken(sweep.setting)),
+    h("label", { for: id }, named(sweep)),
     value,
     input,
     h("p", { class: "note" }, sweep.about),
@@ -121,33 +131,70 @@ function knob(sweep: Sweep, changed: () => void): Knob {
 }
 
 function drawing(sweep: Sweep, input: HTMLInputElement): HTMLElement {
-  const points = sweep.values.map((value, stop) => [value, sweep.kept[stop] ?? 0]);
+  const bins = sweep.edges.length > 1;
   return picture({
-    title: `Kept by ${spoken(sweep.setting)}`,
-    height: 150,
-    option: (c) => ({
-      grid: { ...GRID, top: 10, bottom: 24, left: 50 },
-      tooltip: { trigger: "axis" },
-      xAxis: axis(c, "", { type: "value", min: "dataMin", max: "dataMax" }),
-      yAxis: axis(c, "", { type: "value", splitNumber: 2 }),
-      series: [
-        {
-          name: "kept",
-          type: "line",
-          data: points,
-          color: c.kept,
-          symbolSize: 5,
-          markLine: {
-            silent: true,
-            symbol: "none",
-            label: { show: false },
-            lineStyle: { color: c.ink, type: "dashed" },
-            data: [{ xAxis: sweep.values[at(input)] }],
-          },
-        },
-      ],
-    }),
-    head: [spoken(sweep.setting), "kept"],
-    rows: points,
+    title: named(sweep),
+    height: 120,
+    option: (c) => (bins ? spread(c, sweep, at(input)) : keptBy(c, sweep, at(input))),
+    head: [named(sweep), "kept"],
+    rows: sweep.values.map((value, stop) => [told(value), sweep.kept[stop] ?? 0]),
   });
+}
+
+/** What the rule measures of the rows that pass all others, and where the value is. */
+function spread(c: Colours, { edges, counts, values }: Sweep, stop: number): Option {
+  const low = edges[0] ?? 0;
+  const high = edges.at(-1) ?? 1;
+  return {
+    ...axes(c, { min: low, max: high }),
+    tooltip: { show: false },
+    series: [
+      {
+        type: "line",
+        step: "end",
+        areaStyle: { opacity: 0.35 },
+        lineStyle: { width: 1 },
+        showSymbol: false,
+        data: [[low, 0], ...counts.map((n, bin) => [edges[bin + 1] ?? high, n])],
+        color: c.accent,
+        markLine: line(c, values[stop]),
+      },
+    ],
+  };
+}
+
+function keptBy(c: Colours, { values, kept }: Sweep, stop: number): Option {
+  return {
+    ...axes(c, { min: "dataMin", max: "dataMax" }),
+    series: [
+      {
+        name: "kept",
+        type: "line",
+        data: values.flatMap((value, at) => (value === null ? [] : [[value, kept[at]]])),
+        color: c.kept,
+        symbolSize: 5,
+        markLine: line(c, values[stop]),
+      },
+    ],
+  };
+}
+
+function axes(c: Colours, range: object): object {
+  return {
+    grid: { ...GRID, top: 8, bottom: 22, left: 48 },
+    tooltip: { trigger: "axis" },
+    xAxis: axis(c, "", { type: "value", ...range }),
+    yAxis: axis(c, "", { type: "value", splitNumber: 2, scale: true, min: 0 }),
+  };
+}
+
+function line(c: Colours, value: number | null | undefined): object {
+  return {
+    silent: true,
+    symbol: "none",
+    animation: false,
+    label: { show: false },
+    lineStyle: { color: c.ink, type: "dashed", width: 1.5 },
+    data: value === null || value === undefined ? [] : [{ xAxis: value }],
+  };
 }
