@@ -109,7 +109,8 @@ def test_what_is_no_part_is_wrong_usage(text: str, in_tmp: Path) -> None:
 
 
 def test_wrong_usage_is_status_2(in_tmp: Path) -> None:
-    for more in (["--shard", "3/2"], ["--shard", "1/2", "--dry-run"]):
+    wrong = (["--shard", "3/2"], ["--shard", "1/2", "--dry-run"], ["--shard", "1/2", "--on", "ray"])
+    for more in wrong:
         command = [sys.executable, "-m", "synth", "backtranslate", "c.jsonl", *more]
         told = subprocess.run(command, capture_output=True, text=True, check=False)
         assert told.returncode == 2
