@@ -1,4 +1,5 @@
-# make demo, make test, make test-browser and make test-vllm each build what they need; nothing has to be installed first.
+# make demo, and make test and its sisters for Ray, the browser and vLLM, each build what they need;
+# nothing has to be installed first.
 PYTHON ?= python3
 VENV := .venv
 VLLM_VENV := .venv-vllm
@@ -7,13 +8,16 @@ CONSTRAINTS := .constraints.txt
 WEB := src/synth/report/web
 PAGE := src/synth/report/page.html
 
-.PHONY: demo test test-browser test-vllm check clean
+.PHONY: demo test test-ray test-browser test-vllm check clean
 
 demo: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/synth run data/sample/corpus.jsonl --run runs/demo
 
 test: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/python -m pytest
+
+test-ray: $(VENV)/ready
+	$(VENV)/bin/python -m pytest -m ray tests/test_ray.py
 
 # The system's Chromium, or its package where we may install it, or the one that Playwright brings.
 test-browser: $(VENV)/ready $(PAGE)

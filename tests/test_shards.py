@@ -112,6 +112,7 @@ def test_wrong_usage_is_status_2(in_tmp: Path) -> None:
     for words, said in (
         (["backtranslate", "c.jsonl", "--shard", "3/2"], "say i/n, with i from 1 to n"),
         (["backtranslate", "c.jsonl", "--shard", "1/2", "--dry-run"], "goes without --dry-run"),
+        (["backtranslate", "c.jsonl", "--shard", "1/2", "--on", "ray"], "goes without --on ray"),
         (["curate", "--from", "a", "--explain", "00"], "goes alone: the run remembers it"),
     ):
         command = [sys.executable, "-m", "synth", *words]

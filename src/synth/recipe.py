@@ -22,6 +22,7 @@ from synth.settings import (
     Model,
     Pairs,
     PromptSettings,
+    Ray,
     Section,
 )
 
@@ -69,6 +70,8 @@ class Recipe(Section):
     """What is kept."""
     export: Export = Export()
     """What is published."""
+    ray: Ray = Ray()
+    """How the work is spread over a cluster."""
 
     @model_validator(mode="after")
     def _control(self) -> Self:

@@ -73,6 +73,15 @@ class Part:
         return f"{self.number}/{self.of}"
 
 
+@dataclass(frozen=True, slots=True)
+class Piece(Part):
+    """The `number`-th of `of` stretches into which a corpus is cut, each read without the rest."""
+
+    def holds(self, key: str) -> bool:
+        """Whatever is read belongs to it."""
+        return True
+
+
 _PART = re.compile(r"([0-9]{1,5})/([0-9]{1,5})")
 WHOLE = Part()
 

@@ -15,6 +15,7 @@ from synth.cli.options import (
     FromOption,
     JsonOption,
     MergeOption,
+    OnOption,
     PairsOption,
     PrOption,
     PublicOption,
@@ -115,6 +116,7 @@ def backtranslate(
     set_: SetOption = None,
     strict: StrictOption = False,
     shard: ShardOption = None,
+    on: OnOption = "here",
     dry_run: DryRunOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -122,6 +124,8 @@ def backtranslate(
     """Corpus + adapter -> candidates: an instruction for every segment."""
     if shard and dry_run:
         raise typer.BadParameter("goes without --dry-run", param_hint="--shard")
+    if shard and on == "ray":
+        raise typer.BadParameter("goes without --on ray", param_hint="--shard")
     with session_of(
         "backtranslate", recipe, run, set_, writes=not dry_run, quiet=quiet, part=shard
     ) as session:
@@ -129,7 +133,12 @@ def backtranslate(
         if dry_run:
             from synth.stages.estimate import estimate
 
-            tell([estimate(*where, listen)], session, as_json)
+            tell([estimate(*where, listen, on_ray=on == "ray")], session, as_json)
+            return
+        if on == "ray":
+            from synth.stages.on_ray import backtranslate_on_ray
+
+            tell([backtranslate_on_ray(*where, listen, strict=strict)], session, as_json)
             return
         from synth.stages.backtranslate import backtranslate as stage
 

@@ -1,7 +1,7 @@
 """What commands take: the options and arguments that several share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -72,6 +72,10 @@ FromOption = Annotated[
         metavar="RUN",
         help="Take the candidates of this run folder; repeatable, remembered in --run.",
     ),
+]
+OnOption = Annotated[
+    Literal["here", "ray"],
+    typer.Option("--on", help="Where: on this machine, or on the recipe's Ray cluster."),
 ]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the report card says no-go.")

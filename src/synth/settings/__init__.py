@@ -9,6 +9,7 @@ from synth.settings.curation import (
     Private,
     Select,
 )
+from synth.settings.fleet import Ray
 from synth.settings.generation import Corpus, Endpoint, Filters, Generate
 from synth.settings.publication import ConfigName, Export
 from synth.settings.section import Section
@@ -44,6 +45,7 @@ __all__ = [
     "Pairs",
     "Private",
     "PromptSettings",
+    "Ray",
     "Section",
     "Select",
 ]

@@ -15,7 +15,7 @@ from synth.stages.meter import Meter
 from synth.stages.reading import Account, Asking, pending
 from synth.stages.scoring import Answer, scored
 from synth.store.candidates import Asked, Scores, Shards, finished, unanswered
-from synth.store.corpus import Source, StandardInput, find_corpus
+from synth.store.corpus import StandardInput, find_corpus
 from synth.store.parts import STAGE, begin_part, commit_part, done_part, settle
 from synth.store.run import Done, Run
 from synth.text.control import learnt_traits
@@ -44,9 +44,15 @@ def backtranslate(
     started = time.time()
     sources = find_corpus(corpus, recipe.corpus)
     adapter = read_adapter(run.adapter, recipe, models)
-    fingerprint = _fingerprint(recipe, adapter, sources, part, strict=strict)
+    if part.of > 1 and any(isinstance(source, StandardInput) for source in sources):
+        raise InputError(
+            "-: standard input cannot be read in parts; write it to a file, or leave out --shard"
+        )
+    identities = [source.identity() for source in sources]
+    division = (part.of,) if part.of > 1 else ()
+    fingerprint = fingerprint_of(recipe, adapter, identities, *division, strict=strict)
     done = done_part(run, part)
-    if done and done.fingerprint == fingerprint and _is_whole(run, recipe, part, done):
+    if done and done.fingerprint == fingerprint and is_whole(run, recipe, part, done):
         settle(run)
         return Outcome(STAGE, done.counts, skipped=True)
     listen(Progress(STAGE, note="reading the corpus"))
@@ -58,7 +64,9 @@ def backtranslate(
     stream = pending(run, sources, asking, answered, account, meter.read, part=part, strict=strict)
     shards = Shards(run, provenance_of(recipe, adapter), part)
     with closing(stream):
-        _answer(stream, recipe, lambda: models.engine(recipe, _weights(run, recipe)), shards, meter)
+        _answer(
+            stream, recipe, lambda: models.engine(recipe, weights_of(run, recipe)), shards, meter
+        )
     meter.end()
     lost = unanswered(run, recipe.generate, part)
     if lost or not account.adds_up(recipe.generate.samples):
@@ -71,26 +79,29 @@ def backtranslate(
     return Outcome(STAGE, counts)
 
 
-def _fingerprint(
-    recipe: Recipe, adapter: AdapterInfo, sources: Sequence[Source], part: Part, *, strict: bool
+def fingerprint_of(
+    recipe: Recipe,
+    adapter: AdapterInfo,
+    identities: Iterable[str],
+    *division: object,
+    strict: bool,
 ) -> str:
-    """Hash of what the candidates depend on; the same for all parts of one division.
+    """Hash of what the candidates depend on.
 
-    Raises:
-        InputError: For standard input, of which every part would read what is another's.
+    Args:
+        recipe: The recipe.
+        adapter: What writes them.
+        identities: Of the corpus's sources, in order.
+        division: Into what it is divided; the hash is the same for all of it.
+        strict: Whether there may be bad lines.
     """
-    if part.of > 1 and any(isinstance(source, StandardInput) for source in sources):
-        raise InputError(
-            "-: standard input cannot be read in parts; write it to a file, or leave out --shard"
-        )
-    division = (part.of,) if part.of > 1 else ()
     return content_id(
         _made_by(adapter, recipe), recipe.corpus.fingerprint(), _asked_for(recipe), strict,
-        *(source.identity() for source in sources), *division,
+        *identities, *division,
     )  # fmt: skip
 
 
-def _is_whole(run: Run, recipe: Recipe, part: Part, done: Done) -> bool:
+def is_whole(run: Run, recipe: Recipe, part: Part, done: Done) -> bool:
     """Whether what a finished part made is all there, and no error of the engine with it."""
     if done.counts["engine_errors"] or not run.segments_of(part).is_file():
         return False
@@ -134,7 +145,7 @@ def _asked_for(recipe: Recipe) -> str:
     )  # fmt: skip
 
 
-def _weights(run: Run, recipe: Recipe) -> Path:
+def weights_of(run: Run, recipe: Recipe) -> Path:
     """The folder of what the recipe wants run.
 
     Raises:
@@ -154,16 +165,31 @@ def _answer(
     shards: Shards,
     meter: Meter,
 ) -> None:
-    """Puts the stream to the engine, if anything is in it, and writes the answers in shards."""
+    """Starts an engine, if anything is in the stream, and puts it to that."""
     first = next(stream, None)
     if first is None:
         return
     meter.tell(f"loading {recipe.generate.engine}")
     engine = start()
     meter.begin()
+    try:
+        answer(engine, itertools.chain([first], stream), recipe, shards, meter)
+    finally:
+        engine.close()
+
+
+def answer(
+    engine: Engine, stream: Iterable[Asked], recipe: Recipe, shards: Shards, meter: Meter
+) -> None:
+    """Puts the stream to the engine and writes the answers in shards.
+
+    Raises:
+        ModelError: When the engine dies or hangs; what it answered before is kept, but where it
+            would have to be scored first.
+    """
     held: list[Answer] = []
     try:
-        for asked, completion in _completed(engine, itertools.chain([first], stream)):
+        for asked, completion in _completed(engine, stream):
             held.append((asked, completion))
             meter.count(asked, completion)
             if len(held) >= recipe.generate.shard:
@@ -175,8 +201,6 @@ def _answer(
         if held and not recipe.generate.scores:
             shards.write([(asked, completion, Scores()) for asked, completion in held])
         raise
-    finally:
-        engine.close()
 
 
 def _completed(engine: Engine, stream: Iterable[Asked]) -> Iterator[Answer]:

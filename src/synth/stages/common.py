@@ -17,7 +17,7 @@ from synth.records import Pair, content_id
 from synth.settings import Pairs
 from synth.store.files import write_json
 from synth.store.pairs import read_pairs
-from synth.store.run import versions
+from synth.store.versions import versions
 from synth.tables.duplicates import near_any
 from synth.text.control import line, traits
 from synth.text.junk import NULL, junk

@@ -10,6 +10,7 @@ from synth.recipe import Recipe
 from synth.records import BadLine, Document, Listener, Outcome, Progress, silent
 from synth.stages.backtranslate import asking_of
 from synth.stages.common import read_adapter
+from synth.stages.on_ray import replicas
 from synth.stages.telling import Told
 from synth.store.candidates import Asked
 from synth.store.corpus import find_corpus, read_corpus
@@ -24,19 +25,28 @@ _TELL = 100  # documents between two reports
 
 
 def estimate(
-    run: Run, recipe: Recipe, models: Models, corpus: Sequence[str], listen: Listener = silent
+    run: Run,
+    recipe: Recipe,
+    models: Models,
+    corpus: Sequence[str],
+    listen: Listener = silent,
+    *,
+    on_ray: bool = False,
 ) -> Outcome:
     """Segments, tokens, time and cost of the whole corpus, from a sample; writes nothing.
 
     The counts hold, for each kind of weights that the run has (adapter, merged model), hours and
     candidates per hour. Numbers about the corpus are scaled by the share of its bytes that was
-    read; of standard input and the Hub, whose size nobody knows, they are the sample's.
+    read; of standard input and the Hub, whose size nobody knows, they are the sample's. With
+    `on_ray` hours are those of as many engines as the recipe's cluster has room for, each as fast
+    as the one that is measured here, and the price is that of an engine.
 
     Raises:
         SynthError: As `backtranslate`.
     """
     sources = find_corpus(corpus, recipe.corpus)
     adapter = read_adapter(run.adapter, recipe, models)
+    engines = replicas(recipe) if on_ray else 1
     listen(Progress(STAGE, note="reading a sample"))
     read = [0]
 
@@ -65,11 +75,13 @@ def estimate(
         "candidates": round(len(asked) * scale),
         "prompt_tokens": round(sum(len(request.ids) for request in asked) * scale),
     }
+    if on_ray:
+        counts["engines"] = engines
     for weights in ("adapter", "merged"):
         here = weights == "adapter" or (run.done("merge") is not None and run.merged.is_dir())
         if asked and here and (weights == "adapter" or recipe.generate.engine != "endpoint"):
             listen(Progress(STAGE, note=f"loading the {weights}"))
-            counts[weights] = _measured(run, recipe, models, asked, weights, scale, listen)
+            counts[weights] = _measured(run, recipe, models, asked, weights, scale, engines, listen)
     if "adapter" in counts and "merged" in counts:
         counts["faster"] = min("adapter", "merged", key=lambda weights: counts[weights]["hours"])
     return Outcome(STAGE, counts, planned=True)
@@ -82,9 +94,10 @@ def _measured(
     asked: Sequence[Asked],
     weights: str,
     scale: float,
+    engines: int,
     listen: Listener,
 ) -> dict[str, float]:
-    """Speed with those weights, and what the whole takes at it."""
+    """Speed of an engine with those weights, and what the whole takes so many of them."""
     settings = recipe.generate.model_copy(update={"weights": weights})
     folder = run.adapter if weights == "adapter" else run.merged
     started = time.monotonic()
@@ -106,7 +119,7 @@ def _measured(
     # Prompts differ in length: time is shared out by tokens, not by requests.
     tokens = sum(len(request.ids) for request in timed) + new_tokens
     of_all = sum(len(request.ids) for request in asked) + new_tokens / len(timed) * len(asked)
-    hours = (seconds * of_all * scale / tokens + loading) / 3600
+    hours = (seconds * of_all * scale / tokens / engines + loading) / 3600
     figures = {
         "new_tokens": round(new_tokens / len(timed) * total),
         "tokens_per_second_in": round(sum(len(request.ids) for request in timed) / seconds),
@@ -115,7 +128,7 @@ def _measured(
         "pairs_per_hour": round(total / hours),
     }
     if recipe.generate.price_per_hour is not None:
-        figures["cost"] = round(hours * recipe.generate.price_per_hour, 2)
+        figures["cost"] = round(hours * engines * recipe.generate.price_per_hour, 2)
     return figures
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from synth.errors import InputError
 from synth.prompt import Rendered, Tokenizer
 from synth.recipe import Recipe
-from synth.records import WHOLE, BadLine, Document, Part, Segment, content_id
+from synth.records import WHOLE, BadLine, Document, Part, Piece, Segment, content_id
 from synth.settings import Corpus
 from synth.stages.common import prompt_of
 from synth.store.candidates import (
@@ -147,6 +147,7 @@ def pending(
     *,
     part: Part = WHOLE,
     strict: bool = False,
+    seen: IdSet | None = None,
 ) -> Generator[Asked, None, None]:
     """The requests not answered yet, while the part's segments and bad lines are written.
 
@@ -161,12 +162,13 @@ def pending(
         advance: Told of the bytes that were read.
         part: Which part of the corpus is asked; of the rest no more is done than to read it.
         strict: Whether the first bad line, of whichever part, ends the run.
+        seen: Keys of documents that stand in the corpus before what is read here.
 
     Raises:
         InputError: For a corpus without a document or, with `strict`, with a bad line.
     """
     settings = asking.recipe.corpus
-    seen = IdSet()
+    seen = IdSet() if seen is None else seen
     with writing_segments(run, part) as segments, writing_bad_lines(run, part) as add_bad:
         items = read_corpus(sources, settings, advance)
         while batch := list(itertools.islice(items, _BATCH)):
@@ -177,13 +179,15 @@ def pending(
                 ready = answered.holds(np.array([a.id for a in asked], dtype=np.uint64))
                 account.reused += int(ready.sum())
                 yield from itertools.compress(asked, ~ready)
-        if not account.documents + account.elsewhere:
-            first = f" ({account.bad_lines} bad lines; the first: {account.first_bad})"
-            names = ", ".join(source.name for source in sources)
-            raise InputError(
-                f"{names}: holds no document{first if account.bad_lines else ''};"
-                " check the file and corpus.text"
-            )
+        if not account.documents + account.elsewhere and not isinstance(part, Piece):
+            raise no_document(sources, account.bad_lines, account.first_bad)
+
+
+def no_document(sources: Sequence[Source], bad_lines: int, first_bad: str) -> InputError:
+    """The error of a corpus without a document."""
+    first = f" ({bad_lines} bad lines; the first: {first_bad})" if bad_lines else ""
+    names = ", ".join(dict.fromkeys(source.name for source in sources))
+    return InputError(f"{names}: holds no document{first}; check the file and corpus.text")
 
 
 def _bad(
@@ -199,12 +203,17 @@ def _bad(
             yield bad
 
 
+def key_of(document: Document) -> str:
+    """What a document shares with those that repeat it."""
+    return content_id(document.id, document.text)
+
+
 def _fresh(
     batch: Iterable[Document | BadLine], seen: IdSet, account: Account, part: Part
 ) -> list[Document]:
     """The documents of the part that were not there before."""
     every = [item for item in batch if isinstance(item, Document)]
-    keys = [content_id(document.id, document.text) for document in every]
+    keys = [key_of(document) for document in every]
     held = [(d, int(key, 16)) for d, key in zip(every, keys, strict=True) if part.holds(key)]
     new = seen.add(np.array([key for _, key in held], dtype=np.uint64))
     fresh = [document for (document, _), is_new in zip(held, new, strict=True) if is_new]

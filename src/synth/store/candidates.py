@@ -179,7 +179,7 @@ def finished(run: Run, settings: Generate, part: Part = WHOLE) -> IdSet:
     shards = run.shards_for(part)
     if not shards:
         return IdSet()
-    with _readable(run):
+    with readable(run):
         done = pl.scan_parquet(shards).filter(usable(settings)).select("request").collect()
     return IdSet(done["request"].to_numpy())
 
@@ -203,7 +203,7 @@ def _requests(segments: pl.LazyFrame, twice: Repeats) -> pl.LazyFrame:
 
 
 @contextmanager
-def _readable(run: Run) -> Iterator[None]:
+def readable(run: Run) -> Iterator[None]:
     """Names the file that cannot be read.
 
     Raises:
@@ -240,7 +240,7 @@ class CandidateRows:
         files = run.segment_files()
         self._segments = pl.scan_parquet(files)
         made = self._segments.select(pl.col("requests").list.len().clip(lower_bound=1).sum())
-        with _readable(run):
+        with readable(run):
             self._twice = repeats(files)
             self._whole = candidates(run, settings, self._twice)
             rows = int(made.collect(engine="streaming").item())
@@ -252,7 +252,7 @@ class CandidateRows:
         rows = self._whole
         if set(columns) <= set(_SEGMENT.names):
             rows = _requests(self._segments, self._twice)
-        with _readable(self._run):
+        with readable(self._run):
             yield from rows.select(columns).collect_batches(chunk_size=_BLOCK, maintain_order=True)
 
 
@@ -267,19 +267,19 @@ def unanswered(run: Run, settings: Generate, part: Part | None = None) -> int:
     files = run.segment_files() if part is None else [run.segments_of(part)]
     shards = run.shards() if part is None else run.shards_for(part)
     asked = pl.scan_parquet(files).select(pl.col("requests").explode().alias("request"))
-    with _readable(run):
-        lost = asked.drop_nulls().join(_answers(shards, settings), on="request", how="anti")
+    with readable(run):
+        lost = asked.drop_nulls().join(_said(shards, settings), on="request", how="anti")
         return int(lost.select(pl.len()).collect(engine="streaming").item())
 
 
 def _answers(shards: list[Path], settings: Generate) -> pl.LazyFrame:
     """The answer to each request; an error only where there is nothing better."""
+    said = _said(shards, settings).sort(usable(settings), descending=True, maintain_order=True)
+    return said.unique("request", keep="first")
+
+
+def _said(shards: list[Path], settings: Generate) -> pl.LazyFrame:
+    """Every answer that counts, errors included."""
     if not shards:
         return pl.LazyFrame(schema=_ANSWER)
-    good = usable(settings)
-    return (
-        pl.scan_parquet(shards)
-        .filter(good | (pl.col("finish") == "error"))
-        .sort(good, descending=True, maintain_order=True)
-        .unique("request", keep="first")
-    )
+    return pl.scan_parquet(shards).filter(usable(settings) | (pl.col("finish") == "error"))

@@ -68,9 +68,9 @@ def read_file(path: Path, name: str, settings: Corpus, meter: Meter) -> Iterator
     if parts is None:
         raise InputError(f"{path}: not a format that synth reads; use {KNOWN}")
     _, suffix, packing = parts
-    with _damage(path):
+    with damage(path):
         if suffix == ".parquet":
-            yield from _parquet(path, name, settings, meter)
+            yield from parquet(path, name, settings, meter)
         else:
             with _opened(path, packing) as (file, tell):
                 for item in _READERS[suffix](file, name, settings):
@@ -80,7 +80,7 @@ def read_file(path: Path, name: str, settings: Corpus, meter: Meter) -> Iterator
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def damage(path: Path) -> Iterator[None]:
     """Turns what the libraries raise for a file that cannot be read into an InputError."""
     import pyarrow as pa
 
@@ -134,9 +134,9 @@ def unicode_only(item: Item) -> Item:
     return item
 
 
-def jsonl(file: IO[bytes], name: str, settings: Corpus) -> Iterator[Item]:
-    """A JSON object a line; blank lines are passed over."""
-    for number, raw in enumerate(file, 1):
+def jsonl(lines: Iterable[bytes], name: str, settings: Corpus, first: int = 1) -> Iterator[Item]:
+    """A JSON object a line, the first of that number; blank lines are passed over."""
+    for number, raw in enumerate(lines, first):
         if raw.isspace():
             continue
         place = f"{name}:{number}"
@@ -234,16 +234,21 @@ def _text(file: IO[bytes], name: str, settings: Corpus) -> Iterator[Item]:
     yield Document(name, text, name, metadata, "" if suffix == ".txt" else "markdown")
 
 
-def _parquet(path: Path, name: str, settings: Corpus, meter: Meter) -> Iterator[Item]:
-    """A document a row; only the columns needed are read, a buffer at a time."""
+def parquet(
+    path: Path, name: str, settings: Corpus, meter: Meter, groups: range | None = None
+) -> Iterator[Item]:
+    """A document a row of these row groups, or of all; only the columns needed are read."""
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
         there = file.schema_arrow.names
         check_column(there, name, settings)
         wanted = [key for key in columns_of(settings) if key in there]
-        rows, total = 0, max(1, file.metadata.num_rows)
-        for batch in file.iter_batches(_ROWS, columns=wanted, use_threads=False):
+        groups = range(file.num_row_groups) if groups is None else groups
+        counts = [file.metadata.row_group(number).num_rows for number in range(groups.stop)]
+        rows = before = sum(counts[: groups.start])
+        total = max(1, sum(counts) - before)
+        for batch in file.iter_batches(_ROWS, list(groups), wanted, use_threads=False):
             columns = [_values(batch.column(key)) for key in wanted]
             for cells in zip(*columns, strict=True):
                 rows += 1
@@ -251,7 +256,7 @@ def _parquet(path: Path, name: str, settings: Corpus, meter: Meter) -> Iterator[
                 bad = _bad_bytes([cell for cell in cells if isinstance(cell, str)])
                 row = dict(zip(wanted, cells, strict=True))
                 yield BadLine(place, bad) if bad else of_row(row, place, settings)
-                meter.at(meter.size * rows // total)
+                meter.at(meter.size * (rows - before) // total)
 
 
 def _values(column: Any) -> list[Any]:  # noqa: ANN401

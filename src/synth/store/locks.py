@@ -55,6 +55,37 @@ def in_company(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def chief(path: Path, name: str) -> Iterator[None]:
+    """Waits until nobody works for a chief of before, and becomes the one that is worked for.
+
+    Args:
+        path: The file that those hold who work for the one it names.
+        name: Whom they will work for from now on.
+    """
+    with exclusive(path, wait=True):
+        path.write_text(name, encoding="utf-8")
+    yield
+
+
+@contextmanager
+def working_for(path: Path, name: str) -> Iterator[None]:
+    """Holds the file together with all who work for that chief.
+
+    Raises:
+        RunError: When there is another now.
+    """
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH)
+        except OSError as error:
+            raise _no_locks(path, error) from error
+        file.seek(0)
+        if file.read() != name:
+            raise RunError(f"{path.parent}: the command that this was work for is no more")
+        yield
+
+
 def _held(file: IO[str], path: Path, how: int) -> bool:
     """Whether the lock could be had.
 
@@ -66,11 +97,15 @@ def _held(file: IO[str], path: Path, how: int) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        raise RunError(
-            f"{path}: cannot be locked ({error.strerror}); mount its file system with locks, or put"
-            " --run elsewhere"
-        ) from error
+        raise _no_locks(path, error) from error
     return True
+
+
+def _no_locks(path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"{path}: cannot be locked ({error.strerror}); mount its file system with locks, or put"
+        " --run elsewhere"
+    )
 
 
 def _busy(path: Path, more: str) -> RunError:

