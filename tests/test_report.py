@@ -158,3 +158,13 @@ def test_a_run_with_the_candidates_of_others_has_a_page_too(tmp_path: Path) -> N
     facts = facts_in(run.report)
     assert len(facts["rows"]) == 60
     assert facts["sweeps"]
+
+
+def test_thresholds_are_not_tried_on_rows_of_another_recipe(tmp_path: Path) -> None:
+    run = curated_run(tmp_path / "run", made(60))
+    report(run, recipe_of(), LocalModels())
+    assert facts_in(run.report)["sweeps"]
+    assert facts_in(run.report)["unswept"] == ""
+    report(run, recipe_of("curate.min_logprob=-0.5"), LocalModels())
+    assert facts_in(run.report)["sweeps"] == []
+    assert "synth curate" in facts_in(run.report)["unswept"]

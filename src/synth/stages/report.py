@@ -47,7 +47,7 @@ def report(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) 
     started = time.time()
     known = {name: entry for name, entry in run.stages().items() if name != STAGE}
     marks = [(mark.candidate, mark.verdict) for mark in read_marks(run).values()]
-    fingerprint = content_id(STAGE, _FACTS, __version__, json.dumps(known), marks)
+    fingerprint = content_id(STAGE, _FACTS, __version__, json.dumps(known), marks, recipe.to_yaml())
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and run.report.is_file():
         return Outcome(STAGE, done.counts, skipped=True)
@@ -88,7 +88,7 @@ def drawn(
     turns = {place: turn for turn, place in enumerate(review if review is not None else ())}
     chosen = _chosen(numbers, turns)
     facts["strata"] = strata(chosen, dict(numbers.group_by("reason").len().iter_rows()))
-    swept = _swept(run, recipe, models, chosen, listen)
+    swept, facts["unswept"] = _swept(run, recipe, models, chosen, listen)
     facts["sweeps"] = [described(one) for one in swept]
     stays = bits(swept, chosen.height)
     listen(Progress(STAGE, note="drawing"))
@@ -112,21 +112,21 @@ def _chosen(numbers: pl.DataFrame, asked_for: Collection[int]) -> pl.DataFrame:
 
 def _swept(
     run: Run, recipe: Recipe, models: Models, chosen: pl.DataFrame, listen: Listener
-) -> list[Swept]:
-    """What other thresholds would keep.
-
-    Nothing where the rows were not sorted by this recipe, or comparing embeddings takes too long.
-    """
+) -> tuple[list[Swept], str]:
+    """What other thresholds would keep, or why nobody tried them."""
     counts = run.need("curate").counts
     if recipe.curate.embeds and counts["segments"] > _MOST_COMPARED:
-        return []
+        return [], f"Embeddings of more than {_MOST_COMPARED:,} segments are not compared for it."
     swept = sweep(run, recipe, models, chosen, listen)
     kept = counts["buckets"]["kept"]
-    return swept if all(one.kept[one.current] == kept for one in swept) else []
+    if any(one.kept[one.current] != kept for one in swept):
+        return [], "The rows were sorted by another recipe than this; run synth curate first."
+    return swept, ""
 
 
 _NO_ROWS: dict[str, Any] = {
     "portrait": None, "strata": [], "rows": [], "others": {}, "provenance": [], "sweeps": [],
+    "unswept": "",
 }  # fmt: skip
 
 

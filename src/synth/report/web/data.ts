@@ -132,6 +132,8 @@ export interface Report {
   others: Record<string, { instruction: string | null; text: string; document_id: string }>;
   provenance: Record<string, unknown>[];
   sweeps: Sweep[];
+  /** Why there are none. */
+  unswept: string;
   marks: Mark[];
   /** Set where the page is served by `synth review`. */
   review: boolean;

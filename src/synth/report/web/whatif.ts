@@ -13,6 +13,7 @@ interface Knob {
 
 export function whatIf(report: Report, browser: Browser): HTMLElement | null {
   const { sweeps, ledger } = report;
+  if (report.unswept) return section("whatif", "What if", h("p", {}, report.unswept));
   if (!sweeps.length || !ledger) return null;
   const now = ledger.buckets.kept ?? 0;
   const total = h("output", { id: "whatif-kept" });
