@@ -168,3 +168,17 @@ def test_thresholds_are_not_tried_on_rows_of_another_recipe(tmp_path: Path) -> N
     report(run, recipe_of("curate.min_logprob=-0.5"), LocalModels())
     assert facts_in(run.report)["sweeps"] == []
     assert "synth curate" in facts_in(run.report)["unswept"]
+
+
+def test_marks_are_told_without_their_comments(tmp_path: Path) -> None:
+    run = curated_run(tmp_path / "run", made(40))
+    report(run, recipe_of(), LocalModels())
+    kept = facts_in(run.report)["rows"][0]
+    mark = Mark(kept["candidate"], kept["segment_id"], kept["sample"], "good", "ask jane.doe")
+    add_mark(run, mark)
+    report(run, recipe_of(), LocalModels())
+    facts = facts_in(run.report)
+    assert [(one["candidate"], one["verdict"]) for one in facts["marks"]] == [
+        (kept["candidate"], "good")
+    ]
+    assert "ask jane.doe" not in json.dumps(facts)

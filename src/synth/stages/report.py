@@ -80,6 +80,8 @@ def drawn(
         SynthError: As `report` does.
     """
     facts = _of_run(run, recipe) | {"review": review is not None}
+    if review is None:  # comments are for those who review: nobody masked what they quote
+        facts["marks"] = [mark | {"comment": ""} for mark in facts["marks"]]
     if run.done("curate") is None:
         return page(facts | _NO_ROWS), []
     listen(Progress(STAGE, note="counting"))

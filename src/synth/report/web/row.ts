@@ -1,6 +1,6 @@
 /** One row as a whole: its text in its document, where it came from, and what became of it. */
 
-import type { Report, Row } from "./data";
+import type { Mark, Report, Row } from "./data";
 import { count, h, short, spoken, untrusted } from "./dom";
 
 /** A row as a whole. */
@@ -57,6 +57,7 @@ function span({ start, end, document_end: all }: Row): HTMLElement {
 }
 
 function facts(row: Row, report: Report): HTMLElement {
+  const of = ({ candidate }: Mark): boolean => candidate === row.candidate;
   const told: [string, string | null][] = [
     ["log-probability", row.logprob?.toFixed(4) ?? null],
     ["r-IFD", row.r_ifd?.toFixed(4) ?? null],
@@ -67,6 +68,7 @@ function facts(row: Row, report: Report): HTMLElement {
     ["evidence", row.evidence],
     ["collided with", row.collided_with],
     ["segment", row.segment_id],
+    ["read by people", report.marks.find(of)?.verdict ?? null],
     ["sample", row.instruction === null ? null : String(row.sample)],
     ...Object.entries(row.metadata).map(([key, value]): [string, string] => [key, String(value)]),
   ];
