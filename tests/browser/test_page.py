@@ -150,6 +150,29 @@ def test_a_slider_counts_as_curate_does(tmp_path: Path, opened: Opened) -> None:
     expect(page.locator("#rows-told")).to_contain_text("that would change")
 
 
+def test_what_is_focused_stays_when_the_grid_comes_into_sight(
+    tmp_path: Path, opened: Opened
+) -> None:
+    page = opened(report_of(tmp_path / "run", [row(n) for n in range(4)]).report)
+    button = page.locator("#rows-table button.open").first
+    button.wait_for()
+    assert page.evaluate("document.querySelector('#rows-table').getBoundingClientRect().y") > 900
+    button.focus()
+    page.wait_for_timeout(500)
+    expect(button).to_be_focused()
+    expect(button).to_be_in_viewport()
+
+
+def test_the_grid_follows_the_window(tmp_path: Path, opened: Opened) -> None:
+    page = opened(report_of(tmp_path / "run", [row(n) for n in range(4)]).report)
+    heads = page.locator("#rows-table .tabulator-col:visible")
+    expect(heads).to_have_count(4)
+    page.set_viewport_size({"width": 420, "height": 900})
+    expect(heads).to_have_count(2)
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(heads).to_have_count(4)
+
+
 @pytest.mark.parametrize("kind", WILD)
 def test_wild_text_stays_text(kind: str, tmp_path: Path, opened: Opened) -> None:
     wild = WILD[kind]

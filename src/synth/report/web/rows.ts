@@ -5,7 +5,6 @@ import {
   FilterModule,
   FormatModule,
   InteractionModule,
-  ResizeTableModule,
   ResponsiveLayoutModule,
   SelectRowModule,
   SortModule,
@@ -19,7 +18,6 @@ Tabulator.registerModule([
   FilterModule,
   FormatModule,
   InteractionModule,
-  ResizeTableModule,
   ResponsiveLayoutModule,
   SelectRowModule,
   SortModule,
@@ -247,6 +245,14 @@ export class Browser {
           : []),
       ],
     });
+    // Tabulator's own module also draws the rows again whenever the grid is scrolled into sight, and
+    // what is clicked or focused in that moment is gone.
+    let width = 0;
+    const resized = new ResizeObserver(() => {
+      if (width && width !== grid.clientWidth) table.redraw();
+      width = grid.clientWidth;
+    });
+    table.on("tableBuilt", () => resized.observe(grid));
     table.on("dataFiltered", (_filters, rows) => this.tell(rows.length));
     table.on("rowClick", (_event, row) => this.select(row.getData() as Row));
     return table;
