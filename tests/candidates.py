@@ -11,7 +11,7 @@ from synth.settings import Curate, Duplicates
 from synth.tables.candidate import CANDIDATE
 from synth.tables.curation import Verdicts, curate
 from synth.tables.looking import Tools
-from synth.tables.sorting import CURATED, REJECTED, sorted_out
+from synth.tables.sorting import CURATED, REJECTED, named, sorted_out
 from synth.text.private import SUSPECT, find
 
 GOOD = (
@@ -77,7 +77,8 @@ TOOLS = Tools(find, SUSPECT, pl.DataFrame())
 def sort(*rows: dict[str, Any], settings: Curate = LOOSE, tools: Tools = TOOLS) -> Sorted:
     candidates = Frame(pl.DataFrame(list(rows), schema=CANDIDATE))
     verdicts = curate(candidates, settings, tools)
-    parts = list(sorted_out(candidates, verdicts, settings.private, tools))
+    claims = named(candidates, verdicts.claims)
+    parts = list(sorted_out(candidates, claims, verdicts.rows, settings.private, tools))
     curated = pl.concat([pl.DataFrame(schema=CURATED), *(part.kept for part in parts)])
     rejected = pl.concat([pl.DataFrame(schema=REJECTED), *(part.gone for part in parts)])
     return Sorted(curated, rejected, verdicts)

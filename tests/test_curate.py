@@ -84,7 +84,7 @@ def run_of(folder: Path, rows: list[dict[str, Any]], shards: int = 1) -> Run:
 
 
 def hashes(run: Run) -> list[str]:
-    files = (run.curated, run.rejected, run.ledger)
+    files = (run.curated_file(0), run.rejected_file(0), run.ledger)
     return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
 
 
@@ -133,7 +133,7 @@ def test_a_shard_without_a_column_is_named(tmp_path: Path) -> None:
     pl.read_parquet(run.shard(1)).drop("logprob").write_parquet(run.shard(1))
     with pytest.raises(RunError, match=r"part-00001\.parquet: cannot be read"):
         curate(run, recipe_of(), LocalModels())
-    assert not run.curated.exists()
+    assert not run.curated
 
 
 def test_a_rule_that_rejects_everything_leaves_an_account(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_a_sweep_says_what_curate_would_keep_and_writes_nothing(tmp_path: Path) 
     run = run_of(tmp_path / "run", made(60))
     asked = pl.DataFrame({"segment_id": [f"{7919:016x}", "f" * 16], "sample": [0, 0]})
     swept = {one.setting: one for one in sweep(run, recipe_of(), LocalModels(), asked)}
-    assert not run.curated.exists()
+    assert not run.curated
     for one in (swept["min_logprob"], swept["duplicates.near"]):
         kept = curate(run, recipe_of(one.given[0]), LocalModels()).counts["buckets"]["kept"]
         there = f"{7919:016x}" in pl.read_parquet(run.curated)["segment_id"]

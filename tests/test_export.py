@@ -62,8 +62,8 @@ def fill(run: Run, kept: int, *, masked: bool = False) -> Run:
     value = {"masked": '{"email": 1}' if masked else None}
     reject = {"reason": "unlikely", "value": "-9", "rank": 3, **value}
     for path, schema, rows in (
-        (run.curated, CURATED, candidates(kept, value)),
-        (run.rejected, REJECTED, candidates(2, reject)),
+        (run.curated_file(0), CURATED, candidates(kept, value)),
+        (run.rejected_file(0), REJECTED, candidates(2, reject)),
     ):
         with writing_parquet(path, pl.Schema(schema)) as file:
             file.add(pl.DataFrame(rows, schema=schema))
@@ -393,8 +393,8 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_folder(
 
 
 def test_a_damaged_file_of_rows_is_one_line(run: Run, tmp_path: Path) -> None:
-    whole = run.curated.read_bytes()
-    run.curated.write_bytes(whole[: len(whole) // 2])
+    whole = run.curated_file(0).read_bytes()
+    run.curated_file(0).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RunError, match=r"curated/part-00000\.parquet: cannot be read"):
         export(run, recipe(), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -134,7 +134,7 @@ def refused(result: subprocess.CompletedProcess[str]) -> str:
 
 def test_what_the_hub_refuses_is_one_line(hub: Hub, run: Run) -> None:
     assert "does not know your token" in refused(export(hub, run, token="hf_wrong"))
-    assert not run.curated.exists()  # it is asked for before anything is made
+    assert not run.curated  # it is asked for before anything is made
     assert not run.dataset.exists()
     assert "may not write" in refused(export(hub, run, token=READ_TOKEN))
     assert not hub.repos or not hub.files("dataset", REPO)

@@ -489,7 +489,7 @@ def test_what_if_counts_and_writes_nothing(run: Run, tiny_files: Path, corpus: l
     backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
     tried = {n: recipe_of(tiny_files, f"curate.min_instruction_chars={n}") for n in ("10", "400")}
     kept = what_if(run, tried, LocalModels()).counts["kept"]
-    assert not run.curated.exists()
+    assert not run.curated
     assert kept["400"] == 0 < kept["10"]
     assert kept["10"] == curate(run, tried["10"], LocalModels()).counts["buckets"]["kept"]
 

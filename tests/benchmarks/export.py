@@ -45,10 +45,10 @@ def make(folder: Path, rows: int) -> None:
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
     words = pl.Series(["".join(draw.choice(letters, draw.integers(2, 11))) for _ in range(30_000)])
     kept, gone = pl.Schema(CURATED), pl.Schema(REJECTED)
-    with writing_parquet(run.curated, kept) as curated:
+    with writing_parquet(run.curated_file(0), kept) as curated:
         for start in range(0, rows, _BLOCK):
             curated.add(_block(words, draw, start, min(_BLOCK, rows - start), kept))
-    with writing_parquet(run.rejected, gone) as rejected:
+    with writing_parquet(run.rejected_file(0), gone) as rejected:
         rejected.add(_block(words, draw, rows, 1000, gone))
     counts = {
         "documents": rows // 3 + 1,

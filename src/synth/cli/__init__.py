@@ -151,6 +151,7 @@ def curate(
     run: RunOption = None,
     set_: SetOption = None,
     from_: FromOption = None,
+    on: OnOption = "here",
     explain: Annotated[
         str | None, typer.Option("--explain", help="Tell the story of the segment of this id.")
     ] = None,
@@ -164,6 +165,8 @@ def curate(
     """Candidates -> curated + rejected, each with its reason, + ledger."""
     if from_ and (explain is not None or what_if is not None):
         raise typer.BadParameter("goes alone: the run remembers it", param_hint="--from")
+    if on == "ray" and (explain is not None or what_if is not None):
+        raise typer.BadParameter("goes without --explain and --what-if", param_hint="--on")
     with session_of(
         "curate", recipe, run, set_, writes=explain is None and what_if is None, quiet=quiet
     ) as session:
@@ -183,9 +186,14 @@ def curate(
 
             tell([tell_of(session.run, session.recipe, explain)], session, as_json)
             return
+        work = (session.run, session.recipe, local_models(), session.listen)
+        if on == "ray":
+            from synth.stages.curate_on_ray import curate_on_ray
+
+            tell([curate_on_ray(*work, sources=from_ or ())], session, as_json)
+            return
         from synth.stages.curate import curate as stage
 
-        work = (session.run, session.recipe, local_models(), session.listen)
         tell([stage(*work, sources=from_ or ())], session, as_json)
 
 

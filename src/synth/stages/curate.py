@@ -1,12 +1,16 @@
 """Candidates -> curated + rejected + ledger."""
 
+import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from synth.errors import RecipeError, RunError
 from synth.models.protocols import Models
@@ -18,15 +22,48 @@ from synth.store.files import file_hash, write_json, writing_parquet
 from synth.store.parts import need_corpus, settle, take_from
 from synth.store.reviews import Mark, read_marks
 from synth.store.run import Done, Run
-from synth.tables.curation import Verdicts
 from synth.tables.curation import curate as curate_rows
 from synth.tables.looking import Tools
 from synth.tables.reviews import tally
-from synth.tables.sorting import CURATED, REJECTED, Sorted, masked_values, sorted_out
+from synth.tables.sorting import CURATED, REJECTED, Sorted, masked_values, named, sorted_out
 from synth.text.private import SUSPECT, find
 
 STAGE = "curate"
 STAGE_WHAT_IF = "what_if"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be sorted, and by what.
+
+    Attributes:
+        counts: What is told of the making of the candidates.
+        marks: What people said of rows.
+        fingerprint: Of the result.
+    """
+
+    counts: Mapping[str, Any]
+    marks: Mapping[str, Mark]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What all candidates add up to; see `Verdicts`."""
+
+    buckets: Mapping[str, int]
+    rejections: Mapping[str, int]
+    spared: int
+    repeated_segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Rows that were kept and rejected, and file -> kind of private data -> values masked in it."""
+
+    kept: int
+    gone: int
+    masked: Mapping[str, Mapping[str, int]]
 
 
 def curate(
@@ -53,52 +90,60 @@ def curate(
         ModelError: For an embedder that cannot be loaded.
     """
     started = time.time()
-    if sources:
-        take_from(run, sources)
-    settle(run)
-    made = need_corpus(run)
-    marks = read_marks(run)
-    depends = [*_depends(run, recipe, models), *_said(marks)]
-    fingerprint = content_id(STAGE, 4, made.fingerprint, *depends)
-    done = run.done(STAGE)
-    if (
-        done
-        and done.fingerprint == fingerprint
-        and run.curated.is_file()
-        and not _reach(recipe, done)
-    ):
-        return Outcome(STAGE, done.counts, skipped=True)
+    asked = what_is_asked(run, recipe, models, sources)
+    before = finished(run, recipe, asked)
+    if before is not None:
+        return Outcome(STAGE, before.counts, skipped=True)
     check_rank(recipe)
-    lost = unanswered(run, recipe.generate)
-    if lost:
-        raise RunError(
-            f"{run.candidates}: {lost} requests have no answer by the recipe's settings; run"
-            " `synth backtranslate` again"
-        )
+    check_answered(run, unanswered(run, recipe.generate))
     listen(Progress(STAGE, note="reading benchmarks"))
     benchmarks = read_benchmarks(recipe.curate.contamination)
-    tools = tools_of(recipe, models, benchmarks, marks)
-    rows = CandidateRows(run, recipe.generate)
+    tools = tools_of(recipe, models, benchmarks.questions, asked.marks)
+    rows = CandidateRows.all_of(run, recipe.generate)
     result = curate_rows(
         rows,
         recipe.curate,
         tools,
         lambda done: listen(Progress(STAGE, done, rows.count, "candidate", _looking(done, rows))),
     )
-    ledger = _ledger(recipe, made.counts, rows.repeated_segments, result, benchmarks)
-    counted = sum(ledger["buckets"].values())
-    if counted != ledger["segments"]:
-        raise RunError(
-            f"{run.candidates}: {counted} of {ledger['segments']} segments are accounted for;"
-            " run `synth backtranslate` again"
-        )
+    sums = Sums(result.buckets(), result.rejections(), result.spared, rows.repeated_segments)
+    ledger = ledger_of(run, recipe, asked.counts, sums, benchmarks)
     run.forget(STAGE)
-    sorting = sorted_out(rows, result, recipe.curate.private, tools)
-    ledger["masked"] = _write(run, sorting, rows.count, listen)
-    ledger["reviewed"] = _reviewed(run, marks)
-    write_json(run.ledger, ledger)
-    run.commit(STAGE, fingerprint, ledger, started)
-    return Outcome(STAGE, ledger)
+    shutil.rmtree(run.sorting, ignore_errors=True)
+    claims = named(rows, result.claims)
+    sorting = sorted_out(rows, claims, result.rows, recipe.curate.private, tools)
+    written = write_sorted(run, 0, sorting, _telling(rows.count, listen))
+    if written.kept + written.gone != rows.count:
+        raise RunError(f"{run.candidates}: changed while it was read; curate again")
+    return commit(run, asked, ledger, written, 1, started)
+
+
+def what_is_asked(run: Run, recipe: Recipe, models: Models, sources: Sequence[Path]) -> Asked:
+    """What is to be sorted; the arguments are those of `curate`.
+
+    Raises:
+        SynthError: As `curate` does, for candidates that are not complete.
+    """
+    if sources:
+        take_from(run, sources)
+    settle(run)
+    made = need_corpus(run)
+    marks = read_marks(run)
+    depends = [*_depends(run, recipe, models), *_said(marks)]
+    return Asked(made.counts, marks, content_id(STAGE, 4, made.fingerprint, *depends))
+
+
+def finished(run: Run, recipe: Recipe, asked: Asked) -> Done | None:
+    """What the manifest says where that is done, and all rows are there."""
+    done = run.done(STAGE)
+    if done is None or done.fingerprint != asked.fingerprint or _reach(recipe, done):
+        return None
+    files = run.curated
+    try:
+        there = sum(pq.read_metadata(path).num_rows for path in files)
+    except (pa.ArrowException, OSError):
+        return None
+    return done if files and there == done.counts["buckets"]["kept"] else None
 
 
 def _looking(done: int, rows: CandidateRows) -> str:
@@ -134,12 +179,6 @@ def _by_segment(marks: Mapping[str, Mark], verdict: str) -> dict[str, dict[str, 
     return found
 
 
-def _reviewed(run: Run, marks: Mapping[str, Mark]) -> dict[str, int]:
-    """What people said of the rows that are kept, or would be without them."""
-    kept, gone = pl.scan_parquet(run.curated), pl.scan_parquet(run.rejected)
-    return tally(kept, gone, _by_segment(marks, "good"))
-
-
 def _reach(recipe: Recipe, done: Done) -> bool:
     """Whether a benchmark that was out of reach can be had now."""
     missing = done.counts["contamination"]["missing"]
@@ -147,34 +186,50 @@ def _reach(recipe: Recipe, done: Done) -> bool:
 
 
 def tools_of(
-    recipe: Recipe, models: Models, benchmarks: Benchmarks, marks: Mapping[str, Mark]
+    recipe: Recipe, models: Models, questions: pl.DataFrame, marks: Mapping[str, Mark]
 ) -> Tools:
     """What curation borrows: patterns, questions, marks, an embedder if meanings are compared."""
     embedder = recipe.curate.embedder
     embed = models.embedder(embedder).embed if embedder and recipe.curate.embeds else None
     bad = _by_segment(marks, "bad")
-    return Tools(find, SUSPECT, benchmarks.questions, embed, recipe.prompt.task, bad)
+    return Tools(find, SUSPECT, questions, embed, recipe.prompt.task, bad)
 
 
-def _ledger(
-    recipe: Recipe,
-    made: Mapping[str, Any],
-    repeated: int,
-    result: Verdicts,
-    benchmarks: Benchmarks,
+def check_answered(run: Run, lost: int) -> None:
+    """Raises a `RunError` where requests have no answer."""
+    if lost:
+        raise RunError(
+            f"{run.candidates}: {lost} requests have no answer by the recipe's settings; run"
+            " `synth backtranslate` again"
+        )
+
+
+def ledger_of(
+    run: Run, recipe: Recipe, made: Mapping[str, Any], sums: Sums, benchmarks: Benchmarks
 ) -> dict[str, Any]:
+    """The account of the sorting.
+
+    Raises:
+        RunError: When a segment is missing in it.
+    """
     read = ("documents", "bad_lines", "repeated_documents", "empty_documents", "segments")
-    ledger = {key: made[key] for key in read} | {"buckets": result.buckets()}
-    if repeated:
-        ledger["segments"] -= repeated
-        ledger["repeated_segments"] = repeated
+    ledger = {key: made[key] for key in read} | {"buckets": dict(sums.buckets)}
+    if sums.repeated_segments:
+        ledger["segments"] -= sums.repeated_segments
+        ledger["repeated_segments"] = sums.repeated_segments
     if recipe.generate.samples > 1:
-        ledger["rejected_candidates"] = result.rejections()
+        ledger["rejected_candidates"] = dict(sums.rejections)
     ledger["contamination"] = {
         "questions": benchmarks.questions.height,
-        "spared": result.spared,
+        "spared": sums.spared,
         "missing": benchmarks.missing,
     }
+    counted = sum(sums.buckets.values())
+    if counted != ledger["segments"]:
+        raise RunError(
+            f"{run.candidates}: {counted} of {ledger['segments']} segments are accounted for;"
+            " run `synth backtranslate` again"
+        )
     return ledger
 
 
@@ -189,8 +244,8 @@ def what_if(run: Run, recipes: dict[str, Recipe], models: Models) -> Outcome:
     for name, recipe in recipes.items():
         check_rank(recipe)
         benchmarks = read_benchmarks(recipe.curate.contamination)
-        tools = tools_of(recipe, models, benchmarks, read_marks(run))
-        verdicts = curate_rows(CandidateRows(run, recipe.generate), recipe.curate, tools)
+        tools = tools_of(recipe, models, benchmarks.questions, read_marks(run))
+        verdicts = curate_rows(CandidateRows.all_of(run, recipe.generate), recipe.curate, tools)
         kept[name] = verdicts.buckets()["kept"]
     return Outcome(STAGE_WHAT_IF, {"kept": kept})
 
@@ -204,28 +259,64 @@ def check_rank(recipe: Recipe) -> None:
         )
 
 
-def _write(
-    run: Run, sorting: Iterable[Sorted], count: int, listen: Listener
-) -> dict[str, dict[str, int]]:
+def write_sorted(
+    run: Run,
+    number: int,
+    sorting: Iterable[Sorted],
+    told: Callable[[Sorted], None] = lambda _: None,
+) -> Written:
     """Writes the rows that stay and those that go, each file whole.
 
-    Returns:
-        File -> kind of private data -> how many values were masked.
+    Args:
+        run: Where they go.
+        number: Of the files.
+        sorting: The rows, block by block.
+        told: Called with each block that was written.
     """
-    written, masked = 0, {"curated": Counter[str](), "rejected": Counter[str]()}
-    told = Counter[str]()
+    kept = gone = 0
+    masked = {"curated": Counter[str](), "rejected": Counter[str]()}
     with (
-        writing_parquet(run.curated, pl.Schema(CURATED)) as curated,
-        writing_parquet(run.rejected, pl.Schema(REJECTED)) as rejected,
+        writing_parquet(run.curated_file(number), pl.Schema(CURATED)) as curated,
+        writing_parquet(run.rejected_file(number), pl.Schema(REJECTED)) as rejected,
     ):
         for part in sorting:
             curated.add(part.kept)
             rejected.add(part.gone)
             masked["curated"] += masked_values(part.kept)
             masked["rejected"] += masked_values(part.gone)
-            written += part.kept.height + part.gone.height
-            told += Counter(kept=part.kept.height, rejected=part.gone.height)
-            listen(Progress(STAGE, written, count, "candidate", "writing", counts=dict(told)))
-    if written != count:
-        raise RunError(f"{run.candidates}: changed while it was read; curate again")
-    return {name: dict(sorted(counts.items())) for name, counts in masked.items()}
+            kept, gone = kept + part.kept.height, gone + part.gone.height
+            told(part)
+    return Written(kept, gone, {name: dict(counts) for name, counts in masked.items()})
+
+
+def _telling(count: int, listen: Listener) -> Callable[[Sorted], None]:
+    counts = Counter[str]()
+
+    def tell(part: Sorted) -> None:
+        counts.update(kept=part.kept.height, rejected=part.gone.height)
+        told = dict(counts)
+        listen(Progress(STAGE, counts.total(), count, "candidate", "writing", counts=told))
+
+    return tell
+
+
+def commit(
+    run: Run,
+    asked: Asked,
+    ledger: Mapping[str, Any],
+    written: Written,
+    files: int,
+    started: float,
+) -> Outcome:
+    """Says that the candidates are sorted, into the first `files` files of each kind."""
+    for path in (*run.curated[files:], *run.rejected[files:]):
+        path.unlink()
+    kept, gone = pl.scan_parquet(run.curated), pl.scan_parquet(run.rejected)
+    counts = {
+        **ledger,
+        "masked": {name: dict(sorted(kinds.items())) for name, kinds in written.masked.items()},
+        "reviewed": tally(kept, gone, _by_segment(asked.marks, "good")),
+    }
+    write_json(run.ledger, counts)
+    run.commit(STAGE, asked.fingerprint, counts, started)
+    return Outcome(STAGE, counts)

@@ -45,7 +45,7 @@ def explain(run: Run, recipe: Recipe, name: str) -> Outcome:
             f"{run.candidates}: {some or 'no segment of this run'} ({name!r});"
             " give the segment_id of a row in curated/ or rejected/"
         )
-    sorted_rows = [pl.scan_parquet(path).filter(is_it) for path in (run.rejected, run.curated)]
+    sorted_rows = [pl.scan_parquet(files).filter(is_it) for files in (run.rejected, run.curated)]
     fates = pl.concat(sorted_rows, how="diagonal").select(*_WHICH, *_WHY).collect()
     rows = rows.join(fates, on=_WHICH, how="left", nulls_equal=True, maintain_order="left")
     collided = rows["collided_with"].drop_nulls().unique().to_list()

@@ -42,8 +42,9 @@ def sweep(
     need_corpus(run)
     check_rank(recipe)
     listen(Progress(STAGE, note="reading benchmarks"))
-    tools = tools_of(recipe, models, read_benchmarks(recipe.curate.contamination), read_marks(run))
-    rows = CandidateRows(run, recipe.generate)
+    questions = read_benchmarks(recipe.curate.contamination).questions
+    tools = tools_of(recipe, models, questions, read_marks(run))
+    rows = CandidateRows.all_of(run, recipe.generate)
     return sweep_rows(
         rows,
         recipe.curate,

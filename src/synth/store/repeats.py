@@ -55,11 +55,15 @@ def repeats(files: Sequence[Path]) -> Repeats:
         .with_row_index("row")
         .filter(pl.col("segment_id").is_in(names.implode()))
         .explode("requests", empty_as_null=True)
-        .rename({"requests": "request"})
+        .rename({"requests": "request", "segment_id": "segment"})
         .collect(engine="streaming")
         .sort("row", maintain_order=True)
     )
+    return Repeats(len(found), rows.filter(~is_new()).select(*_ROWS))
+
+
+def is_new() -> pl.Expr:
+    """Whether a row (`segment`, `request`) is the first of its kind."""
     skipped = pl.col("request").is_null()
-    first = pl.when(skipped).then(pl.col("segment_id").is_first_distinct())
-    is_new = first.otherwise(pl.col("request").is_first_distinct())
-    return Repeats(len(found), rows.filter(~is_new).select(*_ROWS))
+    first = pl.when(skipped).then(pl.col("segment").is_first_distinct())
+    return first.otherwise(pl.col("request").is_first_distinct())

@@ -76,14 +76,27 @@ class Run:
         return self.bad_lines_of(WHOLE)
 
     @property
-    def curated(self) -> Path:
-        """Candidates kept."""
-        return self.folder / "curated" / "part-00000.parquet"
+    def curated(self) -> list[Path]:
+        """Files of the candidates kept, in order; none before they are sorted."""
+        return sorted(self.curated_file(0).parent.glob("part-*.parquet"))
 
     @property
-    def rejected(self) -> Path:
-        """Candidates dropped, each with one reason."""
-        return self.folder / "rejected" / "part-00000.parquet"
+    def rejected(self) -> list[Path]:
+        """Files of the candidates dropped, each with one reason, in order."""
+        return sorted(self.rejected_file(0).parent.glob("part-*.parquet"))
+
+    def curated_file(self, number: int) -> Path:
+        """Path of one of `curated`."""
+        return self.folder / "curated" / f"part-{number:05d}.parquet"
+
+    def rejected_file(self, number: int) -> Path:
+        """Path of one of `rejected`."""
+        return self.folder / "rejected" / f"part-{number:05d}.parquet"
+
+    @property
+    def sorting(self) -> Path:
+        """What workers of a cluster know of candidates that they have not sorted to the end."""
+        return self.folder / "sorting"
 
     @property
     def reviews(self) -> Path:

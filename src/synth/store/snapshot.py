@@ -60,7 +60,7 @@ def _of_run(name: str, run: Run) -> Snapshot:
     names = {"segment_id": "id", "instruction": "instruction", "text": "text", "logprob": "logprob"}
 
     def rows() -> Iterator[pl.DataFrame]:
-        for block in _blocks([run.curated], list(names)):
+        for block in _blocks(run.curated, list(names)):
             yield block.rename(names)
 
     return Snapshot(name, rows, counts["buckets"], _yaml(run.recipe))

@@ -33,28 +33,39 @@ class Verdicts:
     spared: int
 
     def buckets(self) -> dict[str, int]:
-        """Bucket -> segments, each in one: `kept` first, then the reasons, most frequent first.
+        """Bucket -> segments; see `buckets`."""
+        return buckets(self.reasons())
 
-        A segment none of whose samples was kept is in the bucket of its best sample.
-        """
-        of = self.rows.with_row_index("position").join(
+    def reasons(self) -> pl.DataFrame:
+        """The rows with their `position` and `reason`, null where one is kept."""
+        return self.rows.with_row_index("position").join(
             self.claims.select("position", "reason"), on="position", how="left"
         )
-        kept = of.filter(pl.col("reason").is_null())["segment"].unique()
-        left = (
-            of.filter(
-                pl.col("reason").is_not_null(),
-                pl.col("reason") != "outranked",
-                ~pl.col("segment").is_in(kept.implode()),
-            )
-            .sort("rank")
-            .unique("segment", keep="first", maintain_order=True)
-        )
-        return {"kept": kept.len(), **_counted(left)}
 
     def rejections(self) -> dict[str, int]:
         """Reason -> candidates, most frequent first; with several samples more than segments."""
         return _counted(self.claims)
+
+
+def buckets(rows: pl.DataFrame) -> dict[str, int]:
+    """Bucket -> segments, each in one: `kept` first, then the reasons, most frequent first.
+
+    A segment none of whose samples was kept is in the bucket of its best sample.
+
+    Args:
+        rows: `segment`, `rank` and `reason` of all samples of some segments.
+    """
+    kept = rows.filter(pl.col("reason").is_null())["segment"].unique()
+    left = (
+        rows.filter(
+            pl.col("reason").is_not_null(),
+            pl.col("reason") != "outranked",
+            ~pl.col("segment").is_in(kept.implode()),
+        )
+        .sort("rank")
+        .unique("segment", keep="first", maintain_order=True)
+    )
+    return {"kept": kept.len(), **_counted(left)}
 
 
 def _counted(rows: pl.DataFrame) -> dict[str, int]:
@@ -81,7 +92,10 @@ def curate(
     """
     compiled = candidates.count + tools.questions.height >= COMPILE_FROM
     seen = look_at(candidates, Look(settings, tools, compiled=compiled), looked)
-    settling = Settling(seen.facts, [seen.claims], seen.sketches, candidates, tools)
+    settling = Settling(
+        seen.facts, [seen.claims], seen.sketches, candidates, tools,
+        compiled=candidates.count >= COMPILE_FROM,
+    )  # fmt: skip
     settling.outrank(settings.rank)
     settling.repeated(settings.duplicates)
     settling.select(settings.select)
@@ -112,11 +126,11 @@ def look_at(candidates: Candidates, look: Look, looked: Callable[[int], None]) -
         looked(start)
     if start != candidates.count:
         raise AssertionError(f"{start} of {candidates.count} candidates were read")
-    rows = pl.concat(facts).with_columns(rank=_rank())
+    rows = pl.concat(facts).with_columns(rank=rank())
     return Seen(rows, pl.concat(claims), spared, sketches, pl.concat(measures or [pl.DataFrame()]))
 
 
-def _rank() -> pl.Expr:
+def rank() -> pl.Expr:
     """Place of each row by its score, the lowest first, ties by id and place; nulls are last."""
     order = pl.arg_sort_by(
         pl.col("score").fill_null(float("inf")).fill_nan(float("inf")),

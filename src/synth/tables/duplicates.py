@@ -68,15 +68,15 @@ class Shingled:
 class Side:
     """One side of all candidates: of those that are compared their sketches, not their texts."""
 
-    def __init__(self, sketch: Sketch, texts: Texts) -> None:
+    def __init__(self, sketch: Sketch, texts: Texts, *, compiled: bool) -> None:
         """Has what was read.
 
         Args:
             sketch: Of all texts.
             texts: All texts; some are read again where their sketches leave doubts.
+            compiled: Whether to compile loops (see kernels.py); the result is the same.
         """
-        self._sketch = sketch
-        self._compiled = sketch.prints.size >= COMPILE_FROM
+        self._sketch, self._compiled = sketch, compiled
         self._shingled = Shingled(texts, sketch.prints.size, compiled=self._compiled)
 
     @classmethod
@@ -86,8 +86,9 @@ class Side:
         chosen = np.zeros(count, bool)
         chosen[asked] = True
 
+        compiled = count >= COMPILE_FROM
+
         def look(block: tuple[Rows, pl.Series]) -> None:
-            compiled = count >= COMPILE_FROM
             for first in range(0, block[0].size, SLICE):
                 some = slice(first, first + SLICE)
                 found = words(block[1][some], compiled=compiled)
@@ -95,7 +96,7 @@ class Side:
 
         for _ in ahead(look, _blocks(texts, chosen)):
             pass
-        return cls(sketch, texts)
+        return cls(sketch, texts, compiled=compiled)
 
     def same(self, kept: Rows, left: Rows) -> Repeats:
         """A `Check`: equal are texts that differ in case, spacing and punctuation alone.

@@ -41,10 +41,10 @@ def linked(
     if settings.semantic is not None:
         return np.zeros(rows.size, np.int64)
     group = np.arange(rows.size)
-    join(*_equal(segments.to_numpy()[rows]), group, compiled=compiled)
+    join(*equal(segments.to_numpy()[rows]), group, compiled=compiled)
     for name in settings.sides:
         prints = sketches[name].prints[rows]
-        later, earlier = _equal(prints)
+        later, earlier = equal(prints)
         said = prints[later] != 0
         join(later[said], earlier[said], group, compiled=compiled)
         if settings.near is not None:
@@ -54,8 +54,8 @@ def linked(
     return group
 
 
-def _equal(keys: Hashes | npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
-    """Places of later and earlier rows of equal keys, so that these hang together."""
+def equal(keys: Hashes | npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
+    """Places of later and earlier rows of equal keys, each with the one before it."""
     order = np.argsort(keys, kind="stable")
     same = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
     return order[same + 1], order[same]

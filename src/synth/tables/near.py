@@ -84,14 +84,29 @@ def hanging(
             shares a band with one that is.
     """
     for later, earlier in suspects(slots, order, threshold):
-        if sure:
-            yield later, earlier
-            continue
-        # In a bucket of more rows others are compared when some of the best are left out.
-        crowded = np.bincount(later, minlength=order.size) >= _LEADERS
-        near = similarities(slots, order[later], order[earlier]) >= threshold - _MARGIN
-        told = near | crowded[later]
-        yield later[told], earlier[told]
+        if not sure:
+            told = crowded(later)
+            doubtful = np.flatnonzero(~told)
+            pair = order[later[doubtful]], order[earlier[doubtful]]
+            told[doubtful] = perhaps_near(similarities(slots, *pair), threshold)
+            later, earlier = later[told], earlier[told]
+        yield later, earlier
+
+
+def crowded(later: Rows) -> npt.NDArray[np.bool_]:
+    """Of pairs of a bucket whether others are compared when some of the best are left out.
+
+    Args:
+        later: As `equal_keys` gives it.
+    """
+    found: npt.NDArray[np.bool_] = (np.bincount(later) >= _LEADERS)[later]
+    return found
+
+
+def perhaps_near(estimates: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.bool_]:
+    """Whether pairs of such estimated similarity may be as similar as the threshold."""
+    found: npt.NDArray[np.bool_] = estimates >= threshold - _MARGIN
+    return found
 
 
 def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
@@ -100,8 +115,11 @@ def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple
     25 bands of 5 slots find 0.9999 of the pairs of similarity 0.8, and 0.990 of those of 0.7.
     """
     width = band_width(threshold)
-    starts = range(0, SLOTS - width + 1, width)
-    yield from ahead(lambda start: _equal_in_band(slots, order, start, width), starts)
+
+    def equal(start: int) -> tuple[Rows, Rows]:
+        return equal_keys(band_keys(slots, order, start, width), 8 * width)
+
+    yield from ahead(equal, band_starts(threshold))
 
 
 def neighbours(
@@ -128,27 +146,32 @@ def band_width(threshold: float) -> int:
     return 5 if threshold >= 0.7 else 4 if threshold >= 0.6 else 3
 
 
-def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
-    """Place -> lowest place of the group it hangs together with, itself where it is alone."""
-    group = np.arange(order.size)
-    for later, earlier in suspects(slots, order, threshold):
-        fresh = group[later] != group[earlier]
-        later, earlier = later[fresh], earlier[fresh]
-        alike = similarities(slots, order[later], order[earlier]) >= threshold - _MARGIN
-        join(later[alike], earlier[alike], group, compiled=compiled)
-    return group
+def band_starts(threshold: float) -> range:
+    """The first slot of each band."""
+    width = band_width(threshold)
+    return range(0, SLOTS - width + 1, width)
 
 
-def _equal_in_band(slots: Signatures, order: Rows, start: int, width: int) -> tuple[Rows, Rows]:
-    """Places of later and earlier rows that are equal in `width` slots from `start` on."""
-    band = slots[order, start : start + width]
-    key = np.zeros(order.size, np.uint64)
+def band_keys(slots: Signatures, rows: Rows, start: int, width: int) -> Hashes:
+    """What those rows have in the `width` slots of a band."""
+    band = slots[rows, start : start + width]
+    key = np.zeros(rows.size, np.uint64)
     for slot in range(width):
         key = key << np.uint64(8) | band[:, slot]
-    bits = np.uint64(max(1, int(order.size - 1).bit_length()))
-    if 8 * width + int(bits) > 64:  # room for the place, so that one sort does for both
+    return key
+
+
+def equal_keys(key: Hashes, key_bits: int) -> tuple[Rows, Rows]:
+    """Places of later and earlier rows of equal keys: each with the first `_LEADERS` of its bucket.
+
+    Args:
+        key: Of each row.
+        key_bits: How many bits it has.
+    """
+    bits = np.uint64(max(1, int(key.size - 1).bit_length()))
+    if key_bits + int(bits) > 64:  # room for the place, so that one sort does for both
         key = (key * _MIX) >> bits
-    packed = np.sort(key << bits | np.arange(order.size, dtype=np.uint64))
+    packed = np.sort(key << bits | np.arange(key.size, dtype=np.uint64))
     key, place = packed >> bits, packed & ((np.uint64(1) << bits) - np.uint64(1))
     same = key[1:] == key[:-1]
     shared = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
@@ -159,6 +182,17 @@ def _equal_in_band(slots: Signatures, order: Rows, start: int, width: int) -> tu
     later = [rows[them] for them in behind]
     earlier = [rows[best[them] + leader] for leader, them in enumerate(behind)]
     return np.concatenate(later), np.concatenate(earlier)
+
+
+def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
+    """Place -> lowest place of the group it hangs together with, itself where it is alone."""
+    group = np.arange(order.size)
+    for later, earlier in suspects(slots, order, threshold):
+        fresh = group[later] != group[earlier]
+        later, earlier = later[fresh], earlier[fresh]
+        alike = perhaps_near(similarities(slots, order[later], order[earlier]), threshold)
+        join(later[alike], earlier[alike], group, compiled=compiled)
+    return group
 
 
 def _unsure(slots: Signatures, rows: Rows, ends: Places, threshold: float) -> Rows:

@@ -34,6 +34,8 @@ class Settling:
         sketches: Mapping[SideName, Sketch],
         candidates: Candidates,
         tools: Tools,
+        *,
+        compiled: bool,
     ) -> None:
         """Begins with what was found in single rows.
 
@@ -43,7 +45,9 @@ class Settling:
             sketches: Side -> what is remembered of its texts.
             candidates: The rows.
             tools: What other rooms lend.
+            compiled: Whether to compile loops (see kernels.py); the result is the same.
         """
+        self._compiled = compiled
         self._rows, self._claims = rows, list(found)
         self._sketches, self._candidates, self._tools = sketches, candidates, tools
         self._open = np.ones(rows.height, bool)
@@ -112,10 +116,10 @@ class Settling:
         for reason, found in settled(checks, order):
             self._claim(_repeats(reason, found))
 
-    def select(self, settings: Select) -> None:
-        """Of the rows that are left some are taken."""
+    def select(self, settings: Select) -> pl.DataFrame:
+        """Of the rows that are left some are taken; the claims on the others."""
         if not settings.asks:
-            return
+            return pl.DataFrame(schema=CLAIM)
         rows = np.flatnonzero(self._open)
         known = self._rows[rows].select(
             position=pl.Series(rows, dtype=pl.UInt32),
@@ -123,7 +127,9 @@ class Settling:
             row="segment",
         )
         out = select(known.hstack(self._choices(settings)), settings, self._alike(rows, settings))
-        self._claim(claims(out["position"], out["reason"], value=out["value"]))
+        found = claims(out["position"], out["reason"], value=out["value"])
+        self._claim(found)
+        return found
 
     def _choices(self, settings: Select) -> pl.DataFrame:
         """What caps and quotas look at, of the open rows."""
@@ -142,7 +148,9 @@ class Settling:
 
     def _side(self, name: SideName) -> Side:
         if name not in self._sides:
-            self._sides[name] = Side(self._sketches[name], self._texts(name))
+            self._sides[name] = Side(
+                self._sketches[name], self._texts(name), compiled=self._compiled
+            )
         return self._sides[name]
 
     def _meaning(self, name: SideName) -> Meanings:

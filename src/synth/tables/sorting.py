@@ -11,7 +11,6 @@ import polars as pl
 from synth.settings import Private
 from synth.tables.ahead import ahead
 from synth.tables.candidate import CANDIDATE, Candidates
-from synth.tables.curation import Verdicts
 from synth.tables.looking import Tools
 from synth.tables.private import SIDES, private, suspect
 
@@ -41,19 +40,21 @@ class Sorted:
 
 
 def sorted_out(
-    candidates: Candidates, verdicts: Verdicts, settings: Private, tools: Tools
+    candidates: Candidates,
+    claims: pl.DataFrame,
+    facts: pl.DataFrame,
+    settings: Private,
+    tools: Tools,
 ) -> Iterator[Sorted]:
     """Sorts all candidates, block by block.
 
     Args:
         candidates: The same as were judged.
-        verdicts: Their fate.
+        claims: On those that go, by position, as `named` tells them.
+        facts: `rank` and `suspect` of all of them.
         settings: What becomes of private data; what rows are dropped for is masked in them.
         tools: What other rooms lend.
     """
-    claims = verdicts.claims.with_columns(
-        collided_with=_names(candidates, verdicts.claims["other"])
-    )
     places = claims["position"].to_numpy()
     masks = settings.model_copy(
         update={kind: "mask" for kind, action in settings.actions.items() if action == "drop"}
@@ -65,9 +66,9 @@ def sorted_out(
         end = start + block.height
         rows = block.with_columns(
             pl.int_range(start, end, dtype=pl.UInt32).alias("position"),
-            *verdicts.rows.select("rank", "suspect")[start:end],
+            *facts.select("rank", "suspect")[start:end],
         ).join(
-            claims[int(first) : int(last)].drop("other"),
+            claims[int(first) : int(last)],
             on="position",
             how="left",
             maintain_order="left",
@@ -79,6 +80,12 @@ def sorted_out(
         return Sorted(rows.filter(~goes).select(*CURATED), rows.filter(goes).select(*REJECTED))
 
     return ahead(sort, _placed(candidates))
+
+
+def named(candidates: Candidates, claims: pl.DataFrame) -> pl.DataFrame:
+    """The claims (`CLAIM`), with `collided_with` instead of `other`: the id of that segment."""
+    names = _names(candidates, claims["other"])
+    return claims.drop("other").with_columns(collided_with=names)
 
 
 def masked_values(rows: pl.DataFrame) -> Counter[str]:

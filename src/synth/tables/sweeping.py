@@ -102,7 +102,10 @@ def sweep(
     rows = seen.measures["position"].to_numpy().astype(np.int64)
     places = _places(seen.facts[rows]["segment"], seen.measures["sample"], asked)
     now, plans = _plans(seen.measures, settings)
-    settling = Settling(seen.facts, [seen.claims], seen.sketches, candidates, tools)
+    settling = Settling(
+        seen.facts, [seen.claims], seen.sketches, candidates, tools,
+        compiled=candidates.count >= COMPILE_FROM,
+    )  # fmt: skip
     del seen
     near = _near(settings)
     widest = Fates(settling, rows, (near.variants or [settings])[0], sure=False, compiled=compiled)

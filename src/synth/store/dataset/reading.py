@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,27 +20,36 @@ T = TypeVar("T")
 
 
 class Rows:
-    """A parquet file of the run, and pairs that are to stand after its rows.
+    """Parquet files of the run, and pairs that are to stand after their rows.
 
-    `columns` are what the blocks can have: those of the file and, unless `origin` is not wanted,
+    `columns` are what the blocks can have: those of the files and, unless `origin` is not wanted,
     `origin`.
     """
 
-    def __init__(self, path: Path, pairs: Sequence[Pair] = (), *, origin: bool = True) -> None:
-        self._path = path
-        metadata = self._readable(lambda: pq.read_metadata(path))
-        self._schema: pa.Schema = metadata.schema.to_arrow_schema()
+    def __init__(
+        self, files: Sequence[Path], pairs: Sequence[Pair] = (), *, origin: bool = True
+    ) -> None:
+        self._files = files
+        of_files = [_readable(path, partial(pq.read_metadata, path)) for path in files]
+        self._schema: pa.Schema = of_files[0].schema.to_arrow_schema()
         self._pairs = pairs
-        self.generated = int(metadata.num_rows)
+        self.generated = sum(metadata.num_rows for metadata in of_files)
         self.count = self.generated + len(pairs)
         self.columns = [*self._schema.names, *(["origin"] if origin else [])]
-        groups = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
-        row_bytes = sum(groups) / max(1, self.generated)
+        size = sum(
+            metadata.row_group(group).total_byte_size
+            for metadata in of_files
+            for group in range(metadata.num_row_groups)
+        )
+        row_bytes = size / max(1, self.generated)
         self._rows = max(1, min(_MOST_ROWS, int(_BLOCK_BYTES / max(1.0, row_bytes))))
 
     def whole(self, *columns: str) -> pa.Table:
-        """These columns of all rows of the file, at once: for short ones."""
-        return self._readable(lambda: pq.read_table(self._path, columns=list(columns)))
+        """These columns of all rows of the files, at once: for short ones."""
+        return pa.concat_tables(
+            _readable(path, partial(pq.read_table, path, columns=list(columns)))
+            for path in self._files
+        )
 
     def blocks(self, columns: Collection[str]) -> Iterator[pa.Table]:
         """These columns of all rows; an empty block where there are none."""
@@ -48,25 +58,29 @@ class Rows:
         schema = pa.schema([self._schema.field(name) for name in wanted])
         if self.count == 0:
             yield _marked(schema.empty_table(), GENERATED) if marked else schema.empty_table()
-        # A buffer made ahead would keep every row group that was read, to the end.
-        file = self._readable(lambda: pq.ParquetFile(self._path, pre_buffer=False))
-        with file:
-            batches = file.iter_batches(self._rows, columns=wanted)
-            while (batch := self._readable(lambda: next(batches, None))) is not None:
-                table = pa.Table.from_batches([batch]).select(wanted)
+        for path in self._files:
+            for table in self._of_file(path, wanted):
                 yield _marked(table, GENERATED) if marked else table
         for start in range(0, len(self._pairs), self._rows):
             table = _of_pairs(self._pairs[start : start + self._rows], schema)
             yield _marked(table, PAIR) if marked else table
 
-    def _readable(self, read: Callable[[], T]) -> T:
-        try:
-            return read()
-        except (pa.ArrowException, OSError) as error:
-            raise RunError(
-                f"{self._path}: cannot be read ({' '.join(str(error).split()):.120}); delete it,"
-                " and `synth curate` makes it again"
-            ) from error
+    def _of_file(self, path: Path, wanted: list[str]) -> Iterator[pa.Table]:
+        # A buffer made ahead would keep every row group that was read, to the end.
+        with _readable(path, partial(pq.ParquetFile, path, pre_buffer=False)) as file:
+            batches = file.iter_batches(self._rows, columns=wanted)
+            while (batch := _readable(path, partial(next, batches, None))) is not None:
+                yield pa.Table.from_batches([batch]).select(wanted)
+
+
+def _readable(path: Path, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(
+            f"{path}: cannot be read ({' '.join(str(error).split()):.120}); delete it,"
+            " and `synth curate` makes it again"
+        ) from error
 
 
 def _marked(table: pa.Table, origin: str) -> pa.Table:
