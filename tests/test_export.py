@@ -418,24 +418,25 @@ def test_the_test_documents_are_a_stable_share() -> None:
 def test_a_portrait_is_the_same_however_the_rows_are_cut() -> None:
     rows = pl.DataFrame(candidates(ROWS), schema=CANDIDATE)
 
-    def portrait(size: int) -> Portrait:
-        made = Portrait(rows.height, pl.Series([3, 50, 1]))
-        for start in range(0, rows.height, size):
-            made.add(rows[start : start + size])
+    def portrait(size: int, start: int = 0, stop: int = ROWS) -> Portrait:
+        made = Portrait(rows.height, pl.Series([3, 50, 1]), start)
+        for at in range(start, stop, size):
+            made.add(rows[at : min(at + size, stop)])
         return made
 
-    one, many = portrait(ROWS), portrait(7)
-    assert one.samples() == many.samples()
-    assert [asked for asked, _ in one.samples()] == [
+    one, joined = portrait(ROWS).painted(), portrait(5, 0, 20)
+    assert portrait(7).painted() == one
+    for start, stop in ((20, 21), (21, ROWS)):
+        joined.join(portrait(9, start, stop))
+    assert joined.painted() == one
+    assert [asked for asked, _ in one.samples] == [
         rows["instruction"][place] for place in (3, 50, 1)
     ]
-    assert one.licences() == many.licences() == {"CC-BY-4.0": ROWS}
-    assert one.languages() == many.languages()
-    assert one.languages()["en"][1] > ROWS // 2
-    assert one.looked_at == many.looked_at == ROWS
-    assert one.quantiles() == many.quantiles()
-    assert set(one.quantiles()) == {"logprob", "instruction_chars", "response_chars"}
-    assert one.quantiles()["logprob"] == [-0.56, -0.44, -0.29, -0.15, -0.03]
+    assert one.licences == {"CC-BY-4.0": ROWS}
+    assert one.languages["en"][1] > ROWS // 2
+    assert one.looked_at == ROWS
+    assert set(one.quantiles) == {"logprob", "instruction_chars", "response_chars"}
+    assert one.quantiles["logprob"] == [-0.56, -0.44, -0.29, -0.15, -0.03]
 
 
 # --- readers -----------------------------------------------------------------------------------

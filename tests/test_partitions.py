@@ -2,26 +2,24 @@
 
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import synth.stages.curate_on_ray as on_ray
-from synth.errors import RunError
+import synth.stages.export_on_ray as export_on_ray
 from synth.models.local import LocalModels
-from synth.records import Listener, silent
 from synth.stages.curate import curate
 from synth.stages.curate_on_ray import curate_on_ray
-from synth.stages.partitions import Sorting
-from synth.store.candidates import partitions
+from synth.stages.export import export
 from synth.store.reviews import Mark, add_mark
 from synth.store.run import Run
 from synth.tables.reviews import candidate_ids
@@ -29,6 +27,10 @@ from tests.candidates import row
 from tests.test_curate import ANSWER, MAIL, recipe_of
 from tests.test_shards import copy_of
 
+LOOSE = (
+    "curate.contamination.benchmarks=[]", "curate.min_function_words=0",
+    "curate.max_strange_names=99", "curate.min_grounded_words=0",
+)  # fmt: skip
 WORDS = [f"w{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(400)]
 
 
@@ -41,7 +43,7 @@ def changed(draw: random.Random, text: list[str], share: float) -> list[str]:
 
 
 def made(count: int, seed: int) -> list[dict[str, Any]]:
-    """Rows of which many are near others, in clusters that chain on both sides, some of them hot."""
+    """Rows of which many are near others, in clusters that chain on both sides, some hot."""
     draw = random.Random(seed)
     texts = [words(draw, draw.randrange(12, 60)) for _ in range(max(2, count // 6))]
     asks = [words(draw, draw.randrange(1, 12)) for _ in range(max(2, count // 4))]
@@ -99,6 +101,24 @@ def run_of(folder: Path, rows: list[dict[str, Any]], files: list[int], samples: 
     return run
 
 
+class Hashing(LocalModels):
+    """Embeds texts by how often each of some words stands in them."""
+
+    def embedder(self, name: str) -> Any:
+        return self
+
+    def embedder_identity(self, name: str) -> str:
+        return name
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        counts = np.array([[one.split().count(w) for w in WORDS] for one in texts], np.float32)
+        counts = counts.reshape(-1, len(WORDS))
+        unit: npt.NDArray[np.float32] = counts / np.maximum(
+            np.linalg.norm(counts, axis=1, keepdims=True), 1e-9
+        )
+        return unit
+
+
 @contextmanager
 def _here(_: object) -> Iterator[list[dict[str, float]]]:
     yield [{"CPU": 1.0}]
@@ -116,6 +136,8 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps are done in this process, one by one."""
     monkeypatch.setattr(on_ray, "cluster", _here)
     monkeypatch.setattr(on_ray, "in_order", _one_by_one)
+    monkeypatch.setattr(export_on_ray, "cluster", _here)
+    monkeypatch.setattr(export_on_ray, "in_order", _one_by_one)
 
 
 def same(one: Run, other: Run) -> None:
@@ -125,6 +147,11 @@ def same(one: Run, other: Run) -> None:
     ledgers = [json.loads(run.ledger.read_text()) for run in (one, other)]
     assert ledgers[0] == ledgers[1]
     assert list(ledgers[0]["buckets"]) == list(ledgers[1]["buckets"])
+
+
+def cut_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    for what, rows in (("_BATCH", 40), ("_PART", 120), ("_RANKED", 90)):
+        monkeypatch.setattr(on_ray, what, rows)
 
 
 @pytest.mark.parametrize(
@@ -137,30 +164,164 @@ def same(one: Run, other: Run) -> None:
         ("curate.select.per_document=1", "curate.select.rows=40", "curate.select.diversity=0.5",
          "curate.select.quotas.source.a=0.3"),
         ("curate.private.email=drop", "curate.rank=first"),
+        ("curate.duplicates.semantic=0.9", "curate.embedder=hashes", "curate.duplicates.near=null"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("size", [(97, 11, 7), (160, 1000, 1000), (300, 50, 64)])
 def test_the_rows_of_one_machine(
-    sets: tuple[str, ...],
-    size: tuple[int, int, int],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    sets: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count, partition, batch = size
-    monkeypatch.setattr(on_ray, "_BATCH", batch)
-    monkeypatch.setattr(on_ray, "_PART", max(1, count // 3))
-    monkeypatch.setattr(on_ray, "_RANKED", max(1, count // 4))
-    recipe = recipe_of(
-        "curate.contamination.benchmarks=[]", "curate.min_function_words=0", "curate.max_strange_names=99",
-        "curate.min_grounded_words=0", f"ray.partition_rows={partition}", *sets,
-    )  # fmt: skip
-    one = run_of(tmp_path / "one", made(count, count), [0])
+    cut_small(monkeypatch)
+    recipe = recipe_of(*LOOSE, "ray.partition_rows=60", *sets)
+    one = run_of(tmp_path / "one", made(230, 2), [0])
     cut = copy_of(one.folder, tmp_path / "cut")
-    whole = curate(one, recipe, LocalModels()).counts
+    whole = curate(one, recipe, Hashing()).counts
     assert len(whole["buckets"]) >= 3
+    assert curate_on_ray(cut, recipe, Hashing()).counts == whole
+    same(one, cut)
+    assert len(cut.curated) == 4
+    assert not cut.sorting.exists()
+    assert curate_on_ray(cut, recipe, Hashing()).skipped
+    assert curate(cut, recipe, Hashing()).skipped
+    lost = cut.curated[2]
+    lost.unlink()
+    assert not curate(cut, recipe, Hashing()).skipped
+    same(one, cut)
+    assert len(cut.curated) == 1
+
+
+def test_samples_marks_benchmarks_and_segments_that_stand_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_small(monkeypatch)
+    exam = tmp_path / "exam.jsonl"
+    rows = made(360, 3)
+    question = " ".join(f"q{word}" for word in WORDS[:20])
+    exam.write_text(json.dumps({"question": question}) + "\n")
+    for at in range(0, 360, 3):  # samples of a segment share its text
+        for sample in range(3):
+            rows[at + sample] |= {key: rows[at][key] for key in ("segment_id", "text")}
+            rows[at + sample]["sample"] = sample
+        if at % 36 == 0:
+            rows[at + 1]["instruction"] = question
+    for at in range(240, 300, 3):  # the same segments, asked again, elsewhere in the corpus
+        for sample in range(3):
+            rows[at + sample]["segment_id"] = rows[at - 240]["segment_id"]
+            rows[at + sample]["text"] = rows[at - 240]["text"]
+            rows[at + sample]["sample"] = 3 + sample
+    recipe = recipe_of(
+        *LOOSE[1:],
+        "generate.samples=3",
+        f'curate.contamination={{"benchmarks": [{{"path": "{exam}"}}]}}',
+        "ray.partition_rows=25",
+    )
+    one = run_of(tmp_path / "one", rows, [0, 7, 60, 61], samples=3)
+    requests = pl.read_parquet(one.segment_files()[2])
+    # One of the segments stands there with the same requests, too: they are one.
+    twice = pl.concat([requests, pl.read_parquet(one.segment_files()[0])[:1]])
+    twice.write_parquet(one.segment_files()[2])
+    told = one.stages()["backtranslate"]
+    told["counts"]["segments"] += 1
+    one.enter("backtranslate", told)
+    curate(one, recipe, LocalModels())
+    kept = pl.read_parquet(one.curated)
+    for place, verdict in ((0, "bad"), (5, "good")):
+        mark = kept[place]
+        name = candidate_ids(mark)[0]
+        add_mark(one, Mark(name, mark["segment_id"][0], int(mark["sample"][0]), verdict))
+    cut = copy_of(one.folder, tmp_path / "cut")
+    cut.forget("curate")
+    whole = curate(one, recipe, LocalModels()).counts
+    assert whole["repeated_segments"] == 21
+    assert {"reviewed", "contaminated", "outranked"} <= set(whole["rejected_candidates"])
     assert curate_on_ray(cut, recipe, LocalModels()).counts == whole
     same(one, cut)
-    assert len(cut.curated) == -(-count // partition)
-    assert not cut.sorting.exists()
-    assert curate_on_ray(cut, recipe, LocalModels()).skipped
-    assert curate(cut, recipe, LocalModels()).skipped
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_the_same_command_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_small(monkeypatch)
+    recipe = recipe_of(*LOOSE, "ray.partition_rows=60", "curate.select.rows=50")
+    one = run_of(tmp_path / "one", made(200, 4), [0])
+    cut = copy_of(one.folder, tmp_path / "cut")
+    curate(one, recipe, LocalModels())
+    draw, left, stops = random.Random(6), 0, 0
+
+    def until(step: Callable[..., Any], calls: Iterable[Any], _: object) -> Iterator[Any]:
+        nonlocal left
+        for call in calls:
+            left -= 1
+            if left < 0:
+                raise Stopped
+            yield step(*call)
+
+    monkeypatch.setattr(on_ray, "in_order", until)
+    while True:
+        left = 25 * stops + draw.randrange(25)
+        try:
+            curate_on_ray(cut, recipe, LocalModels())
+            break
+        except Stopped:
+            stops += 1
+            assert cut.done("curate") is None
+    assert stops >= 5
+    same(one, cut)
+
+
+def test_what_was_left_of_other_settings_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(*LOOSE, "ray.partition_rows=60")
+    one = run_of(tmp_path / "one", made(200, 5), [0])
+    cut = copy_of(one.folder, tmp_path / "cut")
+    with monkeypatch.context() as stopping:
+        stopping.setattr(on_ray, "commit", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            curate_on_ray(cut, recipe, LocalModels())
+    assert len(list(cut.sorting.iterdir())) == 1
+    other = recipe_of(*LOOSE, "ray.partition_rows=60", "curate.min_logprob=-0.5")
+    curate(one, other, LocalModels())
+    curate_on_ray(cut, other, LocalModels())
+    same(one, cut)
+
+
+def test_a_dataset_written_by_several_is_that_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_on_ray, "SHARD_BYTES", 30_000)
+    recipe = recipe_of(
+        *LOOSE,
+        "ray.partition_rows=60",
+        "export.configs=[messages,alpaca,provenance,rejected]",
+        "export.test_share=0.2",
+    )
+    run = run_of(tmp_path / "run", made(400, 7), [0])
+    curate_on_ray(run, recipe, LocalModels())
+    one, many = tmp_path / "one", tmp_path / "many"
+    told = [
+        step(run, recipe, folder).counts
+        for step, folder in ((export, one), (export_on_ray.export_on_ray, many))
+    ]
+    assert told[0] | {"folder": str(many)} == told[1]
+    assert export(run, recipe, many).skipped
+    for name in ("provenance.json", "recipe.yaml"):
+        assert (one / name).read_bytes() == (many / name).read_bytes()
+    sizes = re.compile(r"(download_size|dataset_size|num_bytes): \d+")
+    cards = [sizes.sub("", (folder / "README.md").read_text()) for folder in (one, many)]
+    assert cards[0] == cards[1]
+    splits = {str(path.relative_to(one)).partition("-")[0] for path in one.rglob("*.parquet")}
+    assert splits == {
+        "data/train", "data/test", "alpaca/train", "alpaca/test", "provenance/train",
+        "provenance/test", "rejected/rejected",
+    }  # fmt: skip
+    for split in splits:
+        files = sorted(many.glob(f"{split}-*"))
+        assert files[-1].name.endswith(f"-{len(files) - 1:05d}-of-{len(files):05d}.parquet")
+        assert len(files) > 1
+        frames = [pl.read_parquet(folder / f"{split}-*.parquet") for folder in (one, many)]
+        assert_frame_equal(*frames)
+    assert sorted(path.name for path in many.iterdir()) == sorted(p.name for p in one.iterdir())

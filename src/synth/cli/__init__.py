@@ -206,6 +206,7 @@ def export(
     pr: PrOption = False,
     tag: TagOption = None,
     include_pairs: PairsOption = False,
+    on: OnOption = "here",
     recipe: RecipeOption = "nano",
     run: RunOption = None,
     set_: SetOption = None,
@@ -220,9 +221,14 @@ def export(
     if include_pairs:
         set_ = [*(set_ or ()), "export.include_pairs=true"]
     with session_of("export", recipe, run, set_, quiet=quiet) as session:
-        from synth.stages.curate import curate as sort
-        from synth.stages.export import export as stage
         from synth.stages.publish import Destination, check_login, publish_dataset
+
+        if on == "ray":
+            from synth.stages.curate_on_ray import curate_on_ray as sort
+            from synth.stages.export_on_ray import export_on_ray as stage
+        else:
+            from synth.stages.curate import curate as sort
+            from synth.stages.export import export as stage
 
         work, listen, folder = (
             (session.run, session.recipe),

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from synth import __version__
 from synth.errors import RunError
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
+from synth.settings import Export
 from synth.stages.common import learnt_pairs
 from synth.stages.diff import diff, differs
 from synth.store.card import PLACE, CardFacts, Reviewed, card, with_changes, with_notes
@@ -30,12 +32,45 @@ from synth.store.dataset import (
 )
 from synth.store.files import write_json, write_text
 from synth.store.run import Run
-from synth.tables.published import Portrait, documents_for_test
+from synth.tables.published import Painted, Portrait, documents_for_test
 from synth.tables.reviews import NOT_READ, review_sample, share_interval
 
 STAGE = "export"
 _SAMPLES = 10
 _BEFORE = ("finetune", "merge", "evaluate", "backtranslate", "curate")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be exported.
+
+    Attributes:
+        files: Of kept rows.
+        pairs: That stand after them.
+        rejected: Files of rejected rows.
+        settings: How.
+    """
+
+    files: Sequence[Path]
+    pairs: Sequence[Pair]
+    rejected: Sequence[Path]
+    settings: Export
+
+    def rows(self) -> Rows:
+        """The kept rows and the pairs."""
+        return Rows(self.files, self.pairs)
+
+    def rows_of(self, config: str) -> Rows:
+        """The rows of a config."""
+        return Rows(self.rejected, origin=False) if config == "rejected" else self.rows()
+
+    def configs(self) -> list[str]:
+        """Names of the configs, `messages` first."""
+        return sorted(self.settings.configs, key=lambda name: name != "messages")
+
+
+Write = Callable[[Path, Wanted, Listener], tuple[list[Config], Painted]]
+"""Writes every config into a folder; returns them, and what the card says of the kept rows."""
 
 
 def export(
@@ -57,6 +92,17 @@ def export(
         RunError: Without curated rows, or when the disk is full.
         InputError: When `folder` holds something else.
     """
+    return exported(run, recipe, folder, listen, repo, _write)
+
+
+def exported(
+    run: Run, recipe: Recipe, folder: Path, listen: Listener, repo: str | None, write: Write
+) -> Outcome:
+    """As `export`, which writes the rows by itself.
+
+    Raises:
+        SynthError: As `export` does.
+    """
     started = time.time()
     run.need("curate")
     pairs = learnt_pairs(run.adapter, recipe) if recipe.export.include_pairs else []
@@ -65,11 +111,11 @@ def export(
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and _is_there(done.counts, folder):
         return Outcome(STAGE, done.counts, skipped=True)
-    rows = _rows(run, pairs)
+    wanted = Wanted(run.curated, pairs, run.rejected, recipe.export)
+    _check_kept(run, wanted)
     with replacing(folder) as part:
-        portrait = Portrait(rows.generated, _samples(rows))
-        configs = _write(part, run, recipe, rows, portrait, listen)
-        facts = _facts(run, recipe, configs, portrait, pairs, repo)
+        configs, painted = write(part, wanted, listen)
+        facts = _facts(run, recipe, configs, painted, pairs, repo)
         write_text(part / RECIPE, recipe.to_yaml())
         write_json(part / PROVENANCE, _provenance(run, configs))
         write_text(part / CARD, _following(card(facts), folder, part))
@@ -88,15 +134,13 @@ def _fingerprint(run: Run, recipe: Recipe, pairs: Sequence[Pair], repo: str) -> 
     )  # fmt: skip
 
 
-def _rows(run: Run, pairs: Sequence[Pair]) -> Rows:
-    rows = Rows(run.curated, pairs)
-    if not rows.generated:
+def _check_kept(run: Run, wanted: Wanted) -> None:
+    if not wanted.rows().generated:
         buckets = run.need("curate").counts["buckets"]
         reasons = ", ".join(f"{name} {n}" for name, n in buckets.items() if name != "kept")
         raise RunError(
             f"{run.folder}: no row was kept ({reasons}); loosen the rules with --set curate..."
         )
-    return rows
 
 
 def _is_there(counts: dict[str, Any], folder: Path) -> bool:
@@ -126,11 +170,16 @@ def follow(text: str, before: str, old: Path | None, new: Path) -> str:
     return with_notes(with_changes(text, before, changed), before)
 
 
-def _samples(rows: Rows) -> pl.Series:
+def samples(rows: Rows) -> pl.Series:
     """Places of the rows to show, likeliest first."""
     scores = _frame(rows.whole("segment_id", "sample", "logprob"))
     shown = scores.with_row_index("place")[review_sample(scores, _SAMPLES)]
     return shown.sort("logprob", descending=True, nulls_last=True, maintain_order=True)["place"]
+
+
+def documents(rows: Rows) -> pl.Series:
+    """Ids of the documents that the rows are of, each once."""
+    return _frame(rows.whole("document_id"))["document_id"].unique().sort()
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:
@@ -139,23 +188,41 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     return frame
 
 
-def _write(
-    part: Path, run: Run, recipe: Recipe, rows: Rows, portrait: Portrait, listen: Listener
+def _write(part: Path, wanted: Wanted, listen: Listener) -> tuple[list[Config], Painted]:
+    rows, names = wanted.rows(), wanted.configs()
+    portrait = Portrait(rows.generated, samples(rows))
+    test = documents_for_test(documents(rows), wanted.settings.test_share)
+    wrote = _told(listen, sum(wanted.rows_of(name).count for name in names))
+    configs = write_configs(part, wanted, names, portrait, test, wrote)
+    return configs, portrait.painted()
+
+
+def write_configs(
+    part: Path,
+    wanted: Wanted,
+    names: Sequence[str],
+    portrait: Portrait,
+    test: pl.Series,
+    wrote: Callable[[Mapping[str, int]], None] = lambda rows: None,
 ) -> list[Config]:
-    """Every config of the recipe, `messages` first; each reads the rows once."""
-    settings = recipe.export
-    documents = _frame(rows.whole("document_id"))["document_id"].unique().sort()
-    test = documents_for_test(documents, settings.test_share)
+    """Writes configs; each reads the rows once.
+
+    Args:
+        part: The folder.
+        wanted: What is to be written.
+        names: Of the configs.
+        portrait: Sees the rows, with `messages`.
+        test: Documents whose rows are for testing.
+        wrote: Called with the rows of each block that was taken, by split.
+    """
     in_test = test.to_arrow().cast(pa.large_string()) if test.len() else None
-    names = sorted(settings.configs, key=lambda name: name != "messages")
-    sources = {n: rows if n != "rejected" else Rows(run.rejected, origin=False) for n in names}
-    wrote = _told(listen, sum(source.count for source in sources.values()))
     configs = []
-    for name, source in sources.items():
-        shape = layout(name, settings, source.columns)
-        blocks = source.blocks(shape.columns)
+    for name in names:
+        rows = wanted.rows_of(name)
+        shape = layout(name, wanted.settings, rows.columns)
+        blocks = rows.blocks(shape.columns)
         if name == "messages":
-            blocks = _portrayed(source.blocks({*shape.columns, *Portrait.COLUMNS}), portrait)
+            blocks = _portrayed(rows.blocks({*shape.columns, *Portrait.COLUMNS}), portrait)
         split, apart = ("rejected", None) if name == "rejected" else ("train", in_test)
         configs.append(
             write_config(part, shape, blocks, split=split, test_documents=apart, wrote=wrote)
@@ -186,7 +253,7 @@ def _facts(
     run: Run,
     recipe: Recipe,
     configs: Sequence[Config],
-    portrait: Portrait,
+    painted: Painted,
     pairs: Sequence[Pair],
     repo: str,
 ) -> CardFacts:
@@ -200,12 +267,12 @@ def _facts(
         configs=configs,
         ledger=ledger,
         licence=recipe.export.licence,
-        licences=portrait.licences(),
+        licences=painted.licences,
         evaluation=evaluation.counts if evaluation else None,
-        quantiles=portrait.quantiles(),
-        languages=portrait.languages(),
-        looked_at=portrait.looked_at,
-        samples=portrait.samples(),
+        quantiles=painted.quantiles,
+        languages=painted.languages,
+        looked_at=painted.looked_at,
+        samples=painted.samples,
         pairs=Counter(pair.source for pair in pairs),
         repo=repo,
         reviewed=Reviewed(**said, interval=share_interval(said["good"], said["read"])),

@@ -1,9 +1,12 @@
 """Rows that are to be published -> the test documents, and what a card says of the rows."""
 
 from collections import Counter
+from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from synth.tables.languages import languages
@@ -25,13 +28,48 @@ def documents_for_test(documents: pl.Series, share: float) -> pl.Series:
         documents: Ids, each once.
         share: Of the documents, at least 0 and less than 1.
     """
-    hashes = np.array([_hash(name) for name in documents], dtype=np.uint64)
-    count = min(round(documents.len() * share), documents.len() - 1)
-    return documents.gather(np.argsort(hashes, kind="stable")[: max(0, count)]).sort()
+    hashes = document_hashes(documents)
+    return documents.filter(pl.Series(hashes <= last_for_test(hashes, share))).sort()
+
+
+def document_hashes(documents: pl.Series) -> npt.NDArray[np.uint64]:
+    """Of each document what says on which side it is."""
+    return np.array([_hash(name) for name in documents], dtype=np.uint64)
+
+
+def last_for_test(hashes: npt.NDArray[np.uint64], share: float) -> int:
+    """The highest hash of a document whose rows are for testing; -1 where none are.
+
+    Args:
+        hashes: Of the documents, each once.
+        share: Of the documents.
+    """
+    count = min(round(hashes.size * share), hashes.size - 1)
+    return int(np.partition(hashes, count - 1)[count - 1]) if count > 0 else -1
 
 
 def _hash(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """What a card says of rows.
+
+    Attributes:
+        samples: Instruction and response of the rows to show, in the order asked for.
+        licences: Licence stated in the metadata -> rows, most first; "" where none is.
+        languages: ISO 639-1 code -> instructions and responses among the rows looked at, most
+            first.
+        looked_at: Rows whose language was told.
+        quantiles: Score or length -> its `QUANTILES`; without those that no row has.
+    """
+
+    samples: list[tuple[str, str]]
+    licences: dict[str, int]
+    languages: dict[str, tuple[int, int]]
+    looked_at: int
+    quantiles: dict[str, list[float]]
 
 
 class Portrait:
@@ -40,20 +78,21 @@ class Portrait:
     Args:
         rows: How many there will be.
         samples: Places of the rows to show.
+        start: Place of the first row that this one sees; another one sees those before.
     """
 
     COLUMNS = ("instruction", "text", "metadata", *_SCORES)
     """What it looks at."""
 
-    def __init__(self, rows: int, samples: pl.Series) -> None:
+    def __init__(self, rows: int, samples: pl.Series, start: int = 0) -> None:
         self._step = max(1, -(-rows // _LOOKED_AT))
         self._wanted = samples
-        self._seen = 0
+        self._seen = start
         self._numbers: list[pl.DataFrame] = []
         self._licences: Counter[str] = Counter()
         self._shown: dict[int, tuple[str, str]] = {}
         self._languages: dict[str, list[int]] = {}
-        self.looked_at = 0
+        self._looked_at = 0
 
     def add(self, block: pl.DataFrame) -> None:
         """More rows, with the columns of `COLUMNS`."""
@@ -74,26 +113,33 @@ class Portrait:
         self._tell(rows.filter(pl.col("place") % self._step == 0))
 
     def _tell(self, rows: pl.DataFrame) -> None:
-        self.looked_at += rows.height
+        self._looked_at += rows.height
         for side, codes in enumerate(languages(rows["instruction"], rows["text"])):
             for code in codes.drop_nulls():
                 self._languages.setdefault(code, [0, 0])[side] += 1
 
-    def samples(self) -> list[tuple[str, str]]:
-        """Instruction and response of the rows to show, in the order asked for."""
-        return [self._shown[place] for place in self._wanted if place in self._shown]
+    def join(self, other: Self) -> None:
+        """Sees what another one saw, of the rows behind."""
+        self._numbers += other._numbers
+        self._licences.update(other._licences)
+        self._shown |= other._shown
+        self._looked_at += other._looked_at
+        for code, counts in other._languages.items():
+            ours = self._languages.setdefault(code, [0, 0])
+            ours[:] = [one + more for one, more in zip(ours, counts, strict=True)]
 
-    def licences(self) -> dict[str, int]:
-        """Licence stated in the metadata -> rows, most first; '' where none is."""
-        return dict(sorted(self._licences.items(), key=lambda item: (-item[1], item[0])))
+    def painted(self) -> Painted:
+        """What the card says of all rows seen."""
+        languages_ = sorted(self._languages.items(), key=lambda item: (-item[1][1], item[0]))
+        return Painted(
+            samples=[self._shown[place] for place in self._wanted if place in self._shown],
+            licences=dict(sorted(self._licences.items(), key=lambda item: (-item[1], item[0]))),
+            languages={code: (counts[0], counts[1]) for code, counts in languages_},
+            looked_at=self._looked_at,
+            quantiles=self._quantiles(),
+        )
 
-    def languages(self) -> dict[str, tuple[int, int]]:
-        """ISO 639-1 code -> instructions and responses among the rows looked at, most first."""
-        found = sorted(self._languages.items(), key=lambda item: (-item[1][1], item[0]))
-        return {code: (counts[0], counts[1]) for code, counts in found}
-
-    def quantiles(self) -> dict[str, list[float]]:
-        """Score or length -> its `QUANTILES`; without those that no row has."""
+    def _quantiles(self) -> dict[str, list[float]]:
         rows = pl.concat(self._numbers) if self._numbers else pl.DataFrame()
         told = {}
         for name in rows.columns:

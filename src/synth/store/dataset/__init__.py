@@ -12,7 +12,7 @@ from synth.store.dataset.folder import (
 )
 from synth.store.dataset.layouts import GENERATED, PAIR, Layout, layout
 from synth.store.dataset.reading import Rows
-from synth.store.dataset.shards import Config, Split, write_config
+from synth.store.dataset.shards import SHARD_BYTES, Config, Split, joined, write_config
 
 __all__ = [
     "CARD",
@@ -20,6 +20,7 @@ __all__ = [
     "PAIR",
     "PROVENANCE",
     "RECIPE",
+    "SHARD_BYTES",
     "Config",
     "Layout",
     "Rows",
@@ -28,6 +29,7 @@ __all__ = [
     "files_of",
     "folders",
     "is_ours",
+    "joined",
     "layout",
     "replacing",
     "write_config",

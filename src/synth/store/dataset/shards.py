@@ -1,6 +1,6 @@
 """Tables -> the parquet shards of a config's splits; the same rows give the same bytes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -174,6 +174,35 @@ def write_config(
             wrote({name: len(places) for name, places in parts.items()})
         order = sorted(shards, key=lambda name: name != split)
         return Config(layout.name, layout.folder, schema, [shards[name].finish() for name in order])
+
+
+def joined(folder: Path, parts: Sequence[tuple[Path, Config]]) -> Config:
+    """Makes one config of those that parts of its rows were written to, in their order.
+
+    Args:
+        folder: The dataset folder.
+        parts: Dataset folders on the same file system, whose files are moved, and their configs.
+    """
+    first = parts[0][1]
+    target = folder / first.folder
+    target.mkdir()
+    found: dict[str, list[tuple[Path, Split]]] = {}
+    for place, config in parts:
+        for split in config.splits:
+            found.setdefault(split.name, []).append((place / config.folder, split))
+    # The split without a name of its own comes first, whatever the first part holds.
+    order = sorted(found, key=lambda name: name == "test")
+    splits = []
+    for name in order:
+        paths = [path for place, _ in found[name] for path in sorted(place.glob(f"{name}-*"))]
+        for number, path in enumerate(paths):
+            path.rename(target / f"{name}-{number:05d}-of-{len(paths):05d}.parquet")
+        of = [split for _, split in found[name]]
+        rows, size, files = (
+            sum(getattr(split, what) for split in of) for what in ("rows", "bytes", "file_bytes")
+        )
+        splits.append(Split(name, rows, size, files))
+    return Config(first.name, first.folder, first.schema, splits)
 
 
 def _parted(block: pa.Table, split: str, test: pa.Array | None) -> dict[str, Places]:
