@@ -26,8 +26,11 @@ from synth.settings import Ray
 from synth.stages.backtranslate import backtranslate
 from synth.stages.cluster import cluster
 from synth.stages.curate import curate
+from synth.stages.curate_on_ray import curate_on_ray
 from synth.stages.estimate import estimate
 from synth.stages.explain import explain
+from synth.stages.export import export
+from synth.stages.export_on_ray import export_on_ray
 from synth.stages.on_ray import backtranslate_on_ray
 from synth.store.candidates import candidates
 from synth.store.run import Run
@@ -142,7 +145,10 @@ def corpus(tmp_path: Path) -> list[str]:
 
 def ray_recipe(files: Path, *sets: str, piece: float = 0.0015, engines: int = 2) -> Recipe:
     room = "generate.max_tokens=4000"  # characters are more than tokens
-    fleet = (room, f"ray.piece_mib={piece}", f"ray.max_replicas={engines}", "ray.cpus=0.25")
+    fleet = (
+        room, f"ray.piece_mib={piece}", f"ray.max_replicas={engines}", "ray.cpus=0.25",
+        "ray.partition_rows=60",
+    )  # fmt: skip
     return recipe_of(files, *fleet, *sets)
 
 
@@ -180,9 +186,26 @@ def test_a_cluster_gives_what_one_machine_gives(
     assert counts["pieces"] == len(run.segment_files()) >= 7
     assert len(list((tmp_path / "log").iterdir())) == engines
     same(run, whole, recipe)
-    ledgers = [curate(one, recipe, LocalModels()).counts for one in (run, whole)]
+    sorts = (curate_on_ray, run), (curate, whole)
+    ledgers = [step(one, recipe, LocalModels()).counts for step, one in sorts]
     assert ledgers[0] == ledgers[1]
+    assert len(run.curated) == 2
     assert fates(run) == fates(whole)
+    writes = (export_on_ray, run), (export, whole)
+    folders = [tmp_path / step.__name__ for step, _ in writes]
+    for (write, one), folder in zip(writes, folders, strict=True):
+        write(one, recipe, folder)
+    data = [pl.read_parquet(folder / "data" / "*.parquet") for folder in folders]
+    assert_frame_equal(*data)
+    if engines == 2:
+        run.open(recipe)
+        run.forget("export")
+        command = [sys.executable, "-m", "synth", "export", "--on", "ray", "--to", str(folders[0])]
+        subprocess.run(
+            [*command, "--recipe", str(run.recipe), "--run", str(run.folder)],
+            env={**os.environ, "RAY_ADDRESS": address}, check=True,
+        )  # fmt: skip
+        assert_frame_equal(pl.read_parquet(folders[0] / "data" / "*.parquet"), data[1])
     left = {path.name.split("-")[0] for path in run.candidates.iterdir()}
     assert left == {"segments", "bad_lines", "done", "part", "pieces.parquet"}
     assert explain(run, recipe, pl.read_parquet(run.curated)["segment_id"][0]).counts["segment"]
@@ -289,6 +312,14 @@ def test_the_command_with_the_real_engine(
     assert counts["pieces"] == len(run.segment_files()) > 2
     assert {line.split(":")[0] for line in done.stderr.splitlines()} == {"backtranslate"}
     assert_frame_equal(rows(run, recipe), rows(whole, recipe), rel_tol=1e-4)
+    subprocess.run(
+        [sys.executable, "-m", "synth", "curate", "--on", "ray", *named[:4]],
+        cwd=tmp_path, env=env, check=True,
+    )  # fmt: skip
+    curate(whole, recipe, LocalModels())
+    names = ("segment_id", "reason")
+    gone = [pl.read_parquet(one.rejected).select(names).rows() for one in (run, whole)]
+    assert gone[0] == gone[1]
 
 
 def test_what_cannot_be_done_is_one_line(
