@@ -1,12 +1,15 @@
 """What a Ray cluster costs and gives: engines side by side, against no Ray, and its memory.
 
-    python tests/benchmarks/scale.py [--part engines|overhead|memory ...]
+    python tests/benchmarks/scale.py [--part engines|overhead|memory|curate ...]
 
 engines   four engines against one, on `--segments` segments
 overhead  one engine on Ray against none of Ray, on `--segments` segments: all of the command but
           Ray's start and its workers' imports, and all of it
 memory    the peak of the process that was given the command at `--many` segments against that at a
           tenth of them
+curate    `curate` of `--many` made-up candidates (see curate.py) on two workers against one
+          machine, all of it and its near-duplicates alone; whether both sort alike; the peak of
+          the command at as many and at a tenth; and what goes through files
 
 The engine is scripted: it takes `--slots` requests at once and waits a fixed time per token for
 each, so that processors do not decide. Each measurement runs in processes of its own; the cluster
@@ -17,6 +20,7 @@ import argparse
 import heapq
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,15 +30,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from backtranslate import WordTokenizer, write_corpus  # type: ignore[import-not-found]
 from memory import peak_mib  # type: ignore[import-not-found]  # both lie beside this file
 
+import candidates  # type: ignore[import-not-found]
 from synth.models.local import LocalModels
 from synth.models.protocols import Engine, Question, Request, Score
 from synth.recipe import Recipe, load_recipe
-from synth.records import Completion
+from synth.records import Completion, Progress
 from synth.stages.backtranslate import backtranslate
 from synth.stages.common import AdapterInfo, prompt_of
+from synth.stages.curate import curate
+from synth.stages.curate_on_ray import curate_on_ray
 from synth.stages.on_ray import backtranslate_on_ray
 from synth.store.run import Run
 
@@ -125,24 +133,93 @@ def child(engines: int, segments: int, folder: Path, args: argparse.Namespace) -
     print(json.dumps(figures))
 
 
+def sorting(way: str, source: Path, args: argparse.Namespace) -> None:
+    """One curation of a copy of a run, printed as JSON."""
+    folder = source.with_name(f"{source.name}-{way}")
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    arguments = json.loads((source / "arguments.json").read_text())[1::2]
+    recipe = load_recipe("nano", [*arguments, f"ray.local_cpus={args.workers}"])
+    run = Run(folder)
+    began = time.time()
+    phases: dict[str, float] = {}
+    last, since = "", began
+    spilled = 0
+
+    def listen(told: Progress) -> None:
+        nonlocal last, since, spilled
+        if told.note != last:
+            now = time.time()
+            phases[last] = now - since + phases.get(last, 0.0)
+            last, since = told.note, now
+            if told.note == "writing":
+                spilled = sum(path.stat().st_size for path in run.sorting.rglob("*.*"))
+
+    curate_ = curate_on_ray if way == "ray" else curate
+    counts = curate_(run, recipe, LocalModels(), listen).counts
+    phases[last] = time.time() - since
+    near = ("comparing with one another", "gathering", "settling")
+    figures = {
+        "seconds": time.time() - began,
+        "near_seconds": sum(phases.get(name, 0.0) for name in near),
+        "start_seconds": phases.get("starting ray", 0.0),
+        "kept": counts["buckets"]["kept"],
+        "spilled_mib": spilled / 2**20,
+        "peak_mib": peak_mib(),
+    }
+    print(json.dumps(figures))
+
+
+def sorted_alike(source: Path) -> bool:
+    """Whether both ways wrote the same rows."""
+    for kind in ("curated", "rejected"):
+        one, other = (
+            pl.read_parquet(source.with_name(f"{source.name}-{way}") / kind / "*.parquet")
+            for way in ("here", "ray")
+        )
+        if not one.equals(other):
+            return False
+    return True
+
+
 def measured(engines: int, segments: int, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The figures of one measurement in a process of its own."""
-    words = [f"--per-token={args.per_token}", f"--slots={args.slots}", f"--pieces={args.pieces}"]
-    command = [
-        sys.executable,
-        __file__,
-        *words,
-        "--child",
-        str(engines),
-        str(segments),
-        str(folder),
-    ]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    last = output.strip().splitlines()[-1]
-    print(f"{engines} engines, load {os.getloadavg()[0]:.1f}:", last, file=sys.stderr, flush=True)
-    found: dict[str, Any] = json.loads(last)
+    found = _child([str(engines), str(segments), str(folder)], args)
     assert found["engines"] == max(1, engines)
     return found
+
+
+def _child(child: list[str], args: argparse.Namespace) -> dict[str, Any]:
+    words = [f"--per-token={args.per_token}", f"--slots={args.slots}", f"--pieces={args.pieces}"]
+    command = [sys.executable, __file__, *words, f"--workers={args.workers}", "--child", *child]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    last = output.strip().splitlines()[-1]
+    print(f"{child[:2]}, load {os.getloadavg()[0]:.1f}:", last, file=sys.stderr, flush=True)
+    found: dict[str, Any] = json.loads(last)
+    return found
+
+
+def curated(folder: Path, args: argparse.Namespace) -> dict[str, float]:
+    """The figures of curation."""
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for rows in (args.many // 10, args.many):
+        source = folder / f"run-{rows}"
+        candidates.write(source, rows, folder / "questions.parquet", 31, [])
+        for way in ("here", "ray"):
+            found[way, rows] = _child(["curate", way, str(source)], args)
+        assert sorted_alike(source)
+    here, ray = found["here", args.many], found["ray", args.many]
+    few = found["ray", args.many // 10]["peak_mib"]
+    return {
+        "curate_here_s": here["seconds"],
+        "curate_on_ray_s": ray["seconds"],
+        "curate_ratio": ray["seconds"] / here["seconds"],
+        "near_ratio": ray["near_seconds"] / here["near_seconds"],
+        "ray_start_s": ray["start_seconds"],
+        "curate_spilled_mib": ray["spilled_mib"],
+        "curate_driver_few_mib": few,
+        "curate_driver_many_mib": ray["peak_mib"],
+        "curate_driver_growth_ratio": ray["peak_mib"] / few,
+    }
 
 
 def main() -> None:
@@ -150,15 +227,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = ("engines", "overhead", "memory")
+    parts = ("engines", "overhead", "memory", "curate")
     parser.add_argument("--part", action="append", choices=parts)
     parser.add_argument("--segments", type=int, default=50_000)
     parser.add_argument("--many", type=int, default=1_000_000, help="of memory, at most")
     parser.add_argument("--per-token", type=float, default=0.01, help="seconds")
     parser.add_argument("--slots", type=int, default=64, help="requests under way at once")
     parser.add_argument("--pieces", type=int, default=0, help="of the corpus; 0: by the engines")
+    parser.add_argument("--workers", type=int, default=2, help="that curate")
     parser.add_argument("--child", nargs=3, metavar=("ENGINES", "SEGMENTS", "FOLDER"))
     args = parser.parse_args()
+    if args.child and args.child[0] == "curate":
+        sorting(args.child[1], Path(args.child[2]), args)
+        return
     if args.child:
         child(int(args.child[0]), int(args.child[1]), Path(args.child[2]), args)
         return
@@ -166,7 +247,8 @@ def main() -> None:
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        one = measured(1, args.segments, folder, args) if chosen != ["memory"] else {}
+        asked = {"engines", "overhead"} & set(chosen)
+        one = measured(1, args.segments, folder, args) if asked else {}
         if "engines" in chosen:
             four = measured(4, args.segments, folder, args)
             figures["four_engines_speedup_ratio"] = one["working_seconds"] / four["working_seconds"]
@@ -181,6 +263,8 @@ def main() -> None:
             many = measured(4, args.many, folder, args)["peak_mib"]
             figures |= {"driver_few_mib": few, "driver_many_mib": many}
             figures["driver_growth_ratio"] = many / few
+        if "curate" in chosen:
+            figures |= curated(folder, args)
     print(json.dumps({key: round(value, 3) for key, value in figures.items()}))
 
 
