@@ -258,7 +258,11 @@ def remote_errors(url: str) -> Iterator[None]:
         raise InputError(
             f"{shown_url(url)}: a package is not installed; `pip install {needed}`"
         ) from None
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        cause = error.__cause__  # of the web whatever fails is said to be missing
+        is_web = url.partition("://")[0] in _WEB
+        if is_web and isinstance(cause, _raised()) and getattr(cause, "status", 0) != 404:
+            raise InputError(_told(url, cause)) from None
         raise InputError(f"{shown_url(url)}: no such object; check bucket and name") from None
     except _raised() as error:
         # Without the cause: its text may hold what the URL does.
