@@ -32,6 +32,7 @@ _RAISED = (
     ("aiohttp", "ClientError"),
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
+    ("botocore.parsers", "ResponseParserError"),
     ("gcsfs.retry", "HttpError"),
     ("google.auth.exceptions", "GoogleAuthError"),
     ("httpx2", "HTTPError"),
