@@ -86,7 +86,9 @@ class _Proxy(BaseHTTPRequestHandler):
         for name, value in headers.items():
             if not name.lower().startswith(dropped):
                 self.send_header(name, value)
-        self.send_header("Content-Length", (length or "0") if self.command == "HEAD" else str(len(data)))
+        self.send_header(
+            "Content-Length", (length or "0") if self.command == "HEAD" else str(len(data))
+        )
         self.end_headers()
         if fault == "cut":
             data, self.close_connection = data[: len(data) // 2], True
@@ -133,4 +135,4 @@ def upload(folder: Path, to: str) -> None:
         system.mkdir(bucket)
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            system.pipe_file(f"{root}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+            system.put_file(str(path), f"{root}/{path.relative_to(folder).as_posix()}")

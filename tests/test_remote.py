@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import polars as pl
 import pytest
@@ -26,7 +27,7 @@ from tests.hub.client import script
 from tests.stores import GS, S3, Store, running, upload
 from tests.test_corpus import ROWS, write
 from tests.test_pieces import files, whole_lines
-from tests.test_shards import copy_of, recipe_of, rows
+from tests.test_shards import copy_of, lines, recipe_of, rows
 from tests.test_stages import Scripted
 
 ROOT = "://bucket/corpus"
@@ -84,7 +85,9 @@ def items(sources: list[Source]) -> list[Document | BadLine]:
 def called(local: list[Document | BadLine], url: str) -> list[Document | BadLine]:
     """Local items by the names that they have in the store, which are the ids of texts."""
     return [
-        replace(item, place=f"{url}/{item.place}", **({"id": f"{url}/{item.id}"} if is_text else {}))
+        replace(
+            item, place=f"{url}/{item.place}", **({"id": f"{url}/{item.id}"} if is_text else {})
+        )
         for item in local
         for is_text in [isinstance(item, Document) and item.place.endswith(".txt")]
     ]
@@ -152,12 +155,12 @@ def test_its_pieces_are_those_of_the_files(
     kinds = [[type(source) for source in piece] for piece in there]
     assert kinds == [[type(source) for source in piece] for piece in local]
     assert ({FileRange, FileRows} <= {kind for piece in kinds for kind in piece}) == (most < 5000)
-    lines = whole_lines(there)
-    assert lines == whole_lines(local)
+    counted = whole_lines(there)
+    assert counted == whole_lines(local)
     read = [
         items(piece)
         for pieces in (local, pickle.loads(pickle.dumps(there)))
-        for piece in numbered(pieces, lines)
+        for piece in numbered(pieces, counted)
     ]
     assert [called(piece, url) for piece in read[: len(local)]] == read[len(local) :]
 
@@ -218,9 +221,11 @@ def test_what_is_cut_short_is_not_the_end(name: str, store: Store, url: str) -> 
 def test_of_columns_that_are_not_needed_nothing_is_fetched(
     store: Store, url: str, tmp_path: Path
 ) -> None:
-    made = {"text": [f"Text {n}." for n in range(400)], "other": [Random(n).randbytes(999).hex() for n in range(400)]}
+    other = [Random(n).randbytes(999).hex() for n in range(400)]
     path = tmp_path / "corpus" / "wide.parquet"
-    pl.DataFrame(made).write_parquet(path, row_group_size=100)
+    pl.DataFrame({"text": [f"Text {n}." for n in range(400)], "other": other}).write_parquet(
+        path, row_group_size=100
+    )
     upload(tmp_path / "corpus", url)
     sources = found(f"{url}/wide.parquet")
     store.sent.clear()
@@ -233,9 +238,9 @@ def test_of_columns_that_are_not_needed_nothing_is_fetched(
 
 
 def test_a_large_object_is_streamed_in_blocks(store: Store, url: str, tmp_path: Path) -> None:
-    lines = [json.dumps({"id": str(n), "text": Random(n).randbytes(500).hex()}) for n in range(9000)]
+    texts = (Random(n).randbytes(500).hex() for n in range(9000))
     path = tmp_path / "corpus" / "large.jsonl"
-    path.write_text("\n".join(lines), "utf-8")
+    path.write_text("\n".join(json.dumps({"text": text}) for text in texts), "utf-8")
     upload(tmp_path / "corpus", url)
     [source] = sources = found(f"{url}/large.jsonl")
     stream = read_corpus(sources, Corpus())
@@ -252,20 +257,33 @@ def test_a_large_object_is_streamed_in_blocks(store: Store, url: str, tmp_path: 
 def test_candidates_of_a_store_are_those_of_the_files(
     store: Store, url: str, tiny_run: Path, tiny_files: Path, tmp_path: Path
 ) -> None:
-    recipe = recipe_of(tiny_files)
-    made = []
-    for number, name in enumerate((str(tmp_path / "corpus"), url)):
-        run = copy_of(tiny_run, tmp_path / f"run{number}")
-        counts = backtranslate(run, recipe, Scripted(), [name, f"{name}/a.jsonl"]).counts
-        found = rows(run, recipe)
-        # A text's segments have ids of its name.
-        texts = found.filter(pl.col("document").str.ends_with(".txt"))
-        made.append((found.join(texts, on="segment_id", how="anti"), texts.drop("segment_id", "document").height, counts["candidates"]))
-        again = backtranslate(run, recipe, Scripted(), [name, f"{name}/a.jsonl"])
-        assert again.skipped
-    assert made[0][1:] == made[1][1:]
-    assert made[0][0].height > 40
-    assert made[0][0].equals(made[1][0])
+    folder, recipe = tmp_path / "own", recipe_of(tiny_files)
+    folder.mkdir()
+    (folder / "a.jsonl").write_text("\n".join(lines(40)), "utf-8")
+    texts = [f"The drum number {n} stands in the yard of the farm." for n in range(30)]
+    made = pl.DataFrame({"text": texts[:20], "id": [f"p{n}" for n in range(20)]})
+    made.write_parquet(folder / "b.parquet", row_group_size=5)
+    for n in range(20, 30):
+        (folder / f"{n}.txt").write_text(texts[n], "utf-8")
+    upload(folder, f"{url}/own")
+    found: list[pl.DataFrame] = []
+    counts: list[dict[str, Any]] = []
+    for place in (str(folder), f"{url}/own"):
+        run = copy_of(tiny_run, tmp_path / f"run{len(found)}")
+        outcome = backtranslate(run, recipe, Scripted(), [place])
+        counts.append(
+            {key: outcome.counts[key] for key in ("documents", "bad_lines", "candidates")}
+        )
+        found.append(rows(run, recipe))
+        assert backtranslate(run, recipe, Scripted(), [place]).skipped
+    assert counts[0] == counts[1]
+    local, there = found
+    by_name = pl.col("document_id").str.ends_with(".txt")  # of texts the name is the id
+    assert local.filter(~by_name).height > 40
+    assert there.filter(~by_name).equals(local.filter(~by_name))
+    renamed = local.filter(by_name)["document_id"].map_elements(lambda name: f"{url}/own/{name}")
+    assert set(there.filter(by_name)["document_id"]) == set(renamed)
+    assert there.filter(by_name).height == local.filter(by_name).height >= 10
 
 
 def test_credentials_in_a_url_are_told_to_nobody(
@@ -280,7 +298,7 @@ def test_credentials_in_a_url_are_told_to_nobody(
     sources = found(name)
     assert [source.name for source in sources] == [shown]
     read = items(sources)
-    assert [item.place for item in read][0] == f"{shown}:1"
+    assert read[0].place == f"{shown}:1"
     assert len(read) == len(items(found(str(tmp_path / "corpus" / "a.jsonl"))))
     store.faults.append("cut")
     assert items(sources) == read
@@ -295,7 +313,7 @@ def test_credentials_in_a_url_are_told_to_nobody(
         with pytest.raises(InputError) as error:
             found(gone)
         told.append(str(error.value))
-    assert re.search("access refused", told[-8]) or told
+    assert sum("access refused" in text for text in told) == 1
     assert "no such object" in told[-2]
     assert "Cannot connect" in told[-1]
     assert not re.search("someone|pa55word|5ecret|AKIA|Amz", " ".join(told))
@@ -334,3 +352,21 @@ for name in sys.argv[1:]:
     except InputError as error:
         print(json.dumps(str(error)))
 """
+
+
+def test_files_of_the_hub_are_read_where_they_lie(hub: Hub, tmp_path: Path) -> None:
+    rows = [{"id": f"r{n}", "text": f"The text {n}.", "other": "x" * 99} for n in range(300)]
+    for name in ("a.jsonl", "b.parquet", "c.jsonl.gz"):
+        write(tmp_path / name, rows)
+    made = {f"data/{p.name}": p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    hub.fill(hub.make("dataset", "me/set"), made)
+    url = "hf://datasets/me/set"
+    asked = (url, f"{url}/data/*.parquet", f"{url}/none.jsonl", "hf://datasets/me/none/a.jsonl")
+    result = script(hub, tmp_path, "lfs", READ, *asked)
+    assert result.returncode == 0, result.stderr
+    every, some, *missing = map(json.loads, result.stdout.splitlines())
+    files = [f"{url}/{name}" for name in sorted(made)]
+    assert every == [files, 900, f"{files[-1]}:300"]
+    assert some == [[files[1]], 300, f"{files[1]}:300"]
+    for name, error in zip(asked[2:], missing, strict=True):
+        assert error == f"{name}: no such object; check bucket and name"
