@@ -84,13 +84,14 @@ def items(sources: list[Source]) -> list[Document | BadLine]:
 
 def called(local: list[Document | BadLine], url: str) -> list[Document | BadLine]:
     """Local items by the names that they have in the store, which are the ids of texts."""
-    return [
-        replace(
-            item, place=f"{url}/{item.place}", **({"id": f"{url}/{item.id}"} if is_text else {})
-        )
-        for item in local
-        for is_text in [isinstance(item, Document) and item.place.endswith(".txt")]
-    ]
+    found: list[Document | BadLine] = []
+    for item in local:
+        place = f"{url}/{item.place}"
+        if isinstance(item, Document) and item.place.endswith(".txt"):
+            found.append(replace(item, place=place, id=place))
+        else:
+            found.append(replace(item, place=place))
+    return found
 
 
 EVERY = [
@@ -194,7 +195,7 @@ def test_an_object_that_changes_is_not_read_as_the_one_that_was_found(
         write(tmp_path / "corpus" / name, ROWS)
     upload(tmp_path / "corpus", url)
     for source in sources:
-        with pytest.raises(InputError, match="it has changed since it was found; run the same"):
+        with pytest.raises(InputError, match="has changed since it was found; run the same"):
             items([source])
 
 

@@ -167,8 +167,9 @@ def _open(of: RemoteFile) -> Any:  # noqa: ANN401
     file = system.open(path, "rb", cache_type="none")
     if not file.seekable():
         raise OSError("the server does not give parts of a file; download it first")
-    if (file.size, _tag(file.details)) != (of.size, of.tag):
-        raise OSError(errno.EBUSY, "it has changed since it was found; run the same command again")
+    tag = _tag(file.details) or _tag(system.info(path))  # files of the web know no tag
+    if (file.size, tag) != (of.size, of.tag):
+        raise InputError(f"{of}: has changed since it was found; run the same command again")
     return file
 
 
