@@ -603,7 +603,7 @@ def test_reading_a_corpus_loads_no_heavy_library(tmp_path: Path) -> None:
     code = (
         "import sys; from synth.settings import Corpus; from synth.store.corpus import *\n"
         f"find_corpus([{str(tmp_path)!r}, '-'], Corpus())\n"
-        "print(sorted({'pyarrow', 'datasets', 'huggingface_hub'} & set(sys.modules)))"
+        "print(sorted({'pyarrow', 'datasets', 'huggingface_hub', 'fsspec'} & set(sys.modules)))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Files, folders, patterns, standard input and Hub datasets -> documents, streamed.
+"""Files, objects, folders, patterns, standard input and Hub datasets -> documents, streamed.
 
 A line, row or file that holds no document comes out as a bad line. Nothing is held in memory.
 """
@@ -6,11 +6,11 @@ A line, row or file that holds no document comes out as a bad line. Nothing is h
 import re
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from pathlib import Path, PurePath
+from typing import Any, Protocol, TypeVar
 
 from synth.errors import InputError
 from synth.recipe import resolve_path
@@ -28,9 +28,11 @@ from synth.store.formats import (
     split_name,
     unicode_only,
 )
+from synth.store.remote import Location, RemoteFile, is_remote, objects, shown_url
 
 _HUB = "hub:"
 _WILD = re.compile(r"[*?\[]")
+_P = TypeVar("_P", bound=PurePath)
 
 
 class Source(Protocol):
@@ -55,18 +57,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileSource:
-    """A file on disk."""
+    """A file on disk, or an object in a store."""
 
-    path: Path
+    path: Location
     name: str
     size: int
 
     def identity(self) -> str:
-        """Hash of the content; of texts without fields also of the name, which is their id."""
-        try:
-            content = file_hash(self.path)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be read: {error.strerror}") from error
+        """Hash of the content, or of what a store says of it.
+
+        Of texts without fields also of the name, which is their id.
+        """
+        content = _content(self.path)
         parts = split_name(self.path.name)
         is_text = parts is not None and parts[1] in {".txt", ".md", ".markdown"}
         return content_id(self.name, content) if is_text else content
@@ -76,6 +78,15 @@ class FileSource:
     ) -> Iterator[Document | BadLine]:
         """Its documents in order."""
         return read_file(self.path, self.name, settings, Meter(self.size, advance))
+
+
+def _content(path: Location) -> str:
+    if isinstance(path, RemoteFile):
+        return path.identity()
+    try:
+        return file_hash(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +153,17 @@ def find_corpus(names: Sequence[str], settings: Corpus) -> list[Source]:
     """What the names stand for, in their order, each once.
 
     Args:
-        names: Files, folders, patterns (`**` for folders at any depth), `-` for jsonl on standard
-            input, `bundled:...`, or `hub:OWNER/NAME`.
+        names: Files, folders, patterns (`**` for folders at any depth), URLs of such in a store,
+            `-` for jsonl on standard input, `bundled:...`, or `hub:OWNER/NAME`.
         settings: Config, split and revision of a Hub dataset.
 
     Raises:
-        InputError: For a name that stands for nothing, or for nothing that synth reads; for a Hub
-            dataset that cannot be reached.
+        InputError: For a name that stands for nothing, or for nothing that synth reads; for a
+            store or a Hub dataset that cannot be reached.
     """
     if not names:
         raise InputError("no corpus named; give files, folders, patterns, hub:OWNER/NAME or -")
-    found: dict[Path | str, Source] = {}
+    found: dict[Location | str, Source] = {}
     for name in names:
         if name == "-":
             found.setdefault(name, StandardInput())
@@ -160,8 +171,9 @@ def find_corpus(names: Sequence[str], settings: Corpus) -> list[Source]:
             if name not in found:
                 found[name] = _hub(name.removeprefix(_HUB), settings)
         else:
-            for source in _files(name):
-                found.setdefault(source.path.resolve(), source)
+            for source in _objects(name) if is_remote(name) else _files(name):
+                path = source.path
+                found.setdefault(path.resolve() if isinstance(path, Path) else path, source)
     return list(found.values())
 
 
@@ -191,11 +203,20 @@ def _files(name: str) -> list[FileSource]:
         if _WILD.search(name):
             return _matching(path, name)
         raise InputError(f"{name}: no such file; check the path")
-    if split_name(path.name) is None:
-        raise InputError(f"{name}: not a format that synth reads; convert it to one of {KNOWN}")
+    _check_format(path, name)
     if not path.is_file():
         raise InputError(f"{name}: neither a file nor a folder; pipe jsonl in and name it -")
     return [_file(path, path.name)]
+
+
+def _objects(url: str) -> list[FileSource]:
+    """What is there in a store; an object is called by its URL."""
+    found = objects(url)
+    if isinstance(found, RemoteFile):
+        _check_format(found, str(found))
+        return [FileSource(found, str(found), found.size)]
+    files = [found[place] for place in _wanted(found)]
+    return _some([FileSource(file, str(file), file.size) for file in files], shown_url(url))
 
 
 def _matching(path: Path, name: str) -> list[FileSource]:
@@ -209,18 +230,31 @@ def _matching(path: Path, name: str) -> list[FileSource]:
 
 
 def _inside(folder: Path, pattern: str, name: str) -> list[FileSource]:
-    """The files below a folder that synth reads, sorted; hidden ones are passed over."""
+    """The files below a folder that match."""
     paths = {path.relative_to(folder): path for path in folder.glob(pattern)}
-    files = [
-        _file(path, place.as_posix())
-        for place, path in sorted(paths.items())
-        if split_name(path.name) is not None
+    wanted = [place for place in _wanted(paths) if paths[place].is_file()]
+    return _some([_file(paths[place], place.as_posix()) for place in wanted], name)
+
+
+def _wanted(places: Iterable[_P]) -> list[_P]:
+    """Those that synth reads, sorted; hidden ones are passed over."""
+    return [
+        place
+        for place in sorted(places)
+        if split_name(place.name) is not None
         and not any(part.startswith(".") for part in place.parts)
-        and path.is_file()
     ]
+
+
+def _some(files: list[FileSource], name: str) -> list[FileSource]:
     if not files:
         raise InputError(f"{name}: no file there that synth reads; it reads {KNOWN}")
     return files
+
+
+def _check_format(path: Location, name: str) -> None:
+    if split_name(path.name) is None:
+        raise InputError(f"{name}: not a format that synth reads; convert it to one of {KNOWN}")
 
 
 def _file(path: Path, name: str) -> FileSource:

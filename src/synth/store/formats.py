@@ -9,18 +9,20 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 
 from synth.errors import InputError
 from synth.records import BadLine, Document, content_id
 from synth.settings import Corpus
+from synth.store.remote import Location, Ranges, RemoteFile
 
 Item = Document | BadLine
 
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_CELL = 2**27  # characters; bounds what a quote that is never closed can swallow
 _BLOCK = 1 << 16  # bytes of a compressed file that are read at once
+_COLUMN = 1 << 20  # bytes of a column of a parquet file that are read at once
+_REMOTE_COLUMN = 1 << 22  # the same, where asking takes its time
 _ROWS = 1024  # rows of a parquet file that are in memory at once
 _HALF = "half a surrogate pair, which is no Unicode text"
 
@@ -52,7 +54,7 @@ def split_name(name: str) -> tuple[str, str, str] | None:
     return (name[: len(lower) - len(suffix)], suffix, packing) if suffix else None
 
 
-def read_file(path: Path, name: str, settings: Corpus, meter: Meter) -> Iterator[Item]:
+def read_file(path: Location, name: str, settings: Corpus, meter: Meter) -> Iterator[Item]:
     """The documents of a file of a known format, in its order.
 
     Args:
@@ -80,7 +82,7 @@ def read_file(path: Path, name: str, settings: Corpus, meter: Meter) -> Iterator
 
 
 @contextmanager
-def damage(path: Path) -> Iterator[None]:
+def damage(path: Location) -> Iterator[None]:
     """Turns what the libraries raise for a file that cannot be read into an InputError."""
     import pyarrow as pa
 
@@ -97,7 +99,7 @@ def damage(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path, packing: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
+def _opened(path: Location, packing: str) -> Iterator[tuple[IO[bytes], Callable[[], int]]]:
     """The file's bytes, unpacked, and what tells how many of the packed ones were read."""
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
@@ -235,12 +237,10 @@ def _text(file: IO[bytes], name: str, settings: Corpus) -> Iterator[Item]:
 
 
 def parquet(
-    path: Path, name: str, settings: Corpus, meter: Meter, groups: range | None = None
+    path: Location, name: str, settings: Corpus, meter: Meter, groups: range | None = None
 ) -> Iterator[Item]:
     """A document a row of these row groups, or of all; only the columns needed are read."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+    with opened_parquet(path) as file:
         there = file.schema_arrow.names
         check_column(there, name, settings)
         wanted = [key for key in columns_of(settings) if key in there]
@@ -257,6 +257,19 @@ def parquet(
                 row = dict(zip(wanted, cells, strict=True))
                 yield BadLine(place, bad) if bad else of_row(row, place, settings)
                 meter.at(meter.size * (rows - before) // total)
+
+
+@contextmanager
+def opened_parquet(path: Location) -> Iterator[Any]:
+    """The `pyarrow.parquet.ParquetFile`; of an object no more is fetched than what is read."""
+    import pyarrow.parquet as pq
+
+    with ExitStack() as stack:
+        where: Location | Ranges = path
+        buffer = _COLUMN
+        if isinstance(path, RemoteFile):
+            where, buffer = stack.enter_context(Ranges(path)), _REMOTE_COLUMN
+        yield stack.enter_context(pq.ParquetFile(where, buffer_size=buffer, pre_buffer=False))
 
 
 def _values(column: Any) -> list[Any]:  # noqa: ANN401

@@ -17,25 +17,29 @@ from synth.records import BadLine, Document, content_id
 from synth.settings import Corpus
 from synth.store.corpus import FileSource, Source, StandardInput
 from synth.store.files import whole
-from synth.store.formats import Meter, damage, jsonl, parquet, split_name
+from synth.store.formats import Meter, damage, jsonl, opened_parquet, parquet, split_name
 from synth.store.idset import Ids
+from synth.store.remote import Location, RemoteFile
 
 _MOST = 99_999  # pieces; their files' names have five digits
 _BLOCK = 1 << 20
+_LINE = 1 << 16  # bytes that are read at once to find the end of a line
 
 
 @dataclass(frozen=True, slots=True)
 class FileRange:
     """The lines of a jsonl file between two of its bytes; `first` is the number of the first."""
 
-    path: Path
+    path: Location
     name: str
     start: int
     size: int
     first: int = 1
 
     def identity(self) -> str:
-        """Hash of these bytes."""
+        """Hash of these bytes; in a store of their place, and of what that says of the object."""
+        if isinstance(self.path, RemoteFile):
+            return content_id(self.path.identity(), self.start, self.size)
         digest = hashlib.blake2b(digest_size=8)
         for block in _blocks(self.path, self.start, self.size):
             digest.update(block)
@@ -67,17 +71,17 @@ class FileRange:
 class FileRows:
     """Row groups `start` to `stop` (without it) of a parquet file."""
 
-    path: Path
+    path: Location
     name: str
     size: int
     start: int
     stop: int
 
     def identity(self) -> str:
-        """Hash of their bytes, and of the file's schema."""
-        import pyarrow.parquet as pq
-
-        with damage(self.path), pq.ParquetFile(self.path) as file:
+        """Hash of their bytes and the file's schema; in a store as that of a `FileRange`."""
+        if isinstance(self.path, RemoteFile):
+            return content_id(self.path.identity(), self.start, self.stop)
+        with damage(self.path), opened_parquet(self.path) as file:
             schema = file.schema_arrow.to_string(show_field_metadata=False)
             chunks = [
                 file.metadata.row_group(group).column(column)
@@ -139,7 +143,8 @@ def _cut(source: Source, most: int) -> Iterator[Source]:
     if not isinstance(source, FileSource):
         yield source
         return
-    source = replace(source, path=source.path.absolute())  # workers may stand elsewhere
+    if isinstance(source.path, Path):  # workers may stand elsewhere
+        source = replace(source, path=source.path.absolute())
     known = split_name(source.path.name)
     if source.size <= most or known is None or known[2]:
         yield source
@@ -154,7 +159,7 @@ def _cut(source: Source, most: int) -> Iterator[Source]:
 def _ranges(source: FileSource, most: int) -> Iterator[FileRange]:
     """Each range begins where a line does."""
     start = 0
-    with damage(source.path), source.path.open("rb") as file:
+    with damage(source.path), source.path.open("rb", _LINE) as file:
         while start < source.size:
             file.seek(min(start + most, source.size) - 1)
             file.readline()
@@ -164,9 +169,7 @@ def _ranges(source: FileSource, most: int) -> Iterator[FileRange]:
 
 
 def _row_groups(source: FileSource, most: int) -> Iterator[FileRows]:
-    import pyarrow.parquet as pq
-
-    with damage(source.path), pq.ParquetFile(source.path) as file:
+    with damage(source.path), opened_parquet(source.path) as file:
         sizes = [
             sum(group.column(column).total_compressed_size for column in range(group.num_columns))
             for group in map(file.metadata.row_group, range(file.num_row_groups))
@@ -186,7 +189,7 @@ def numbered(pieces: Sequence[Sequence[Source]], lines: Sequence[int]) -> list[l
         pieces: As `divide` made them.
         lines: How many lines the first range of each piece has; 0 where a piece has none.
     """
-    first: dict[Path, int] = {}
+    first: dict[Location, int] = {}
     found: list[list[Source]] = []
     for piece, count in zip(pieces, lines, strict=True):
         found.append([])
@@ -200,7 +203,7 @@ def numbered(pieces: Sequence[Sequence[Source]], lines: Sequence[int]) -> list[l
     return found
 
 
-def _blocks(path: Path, start: int, size: int) -> Iterator[bytes]:
+def _blocks(path: Location, start: int, size: int) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
             file.seek(start)
