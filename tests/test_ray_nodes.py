@@ -48,13 +48,13 @@ def at_work(two: Nodes, node: int) -> bool:
 def test_the_sample_through_nano_on_two_nodes_is_that_of_one_machine(
     two: Nodes, tmp_path: Path
 ) -> None:
-    brief = ["finetune.steps=10", "finetune.eval_every=5", "finetune.batch=2", "pairs.held_out=8"]
-    sets = [*brief, "ray.gpus=1", "ray.min_replicas=2", "ray.piece_mib=0.02"]
+    brief = ["finetune.steps=4", "finetune.eval_every=2", "finetune.batch=2", "pairs.held_out=8"]
+    spread = ["ray.gpus=1", "ray.min_replicas=2", "ray.piece_mib=0.02"]
+    sets = [*brief, *spread, "generate.max_new_tokens=12"]
     recipe, corpus = load_recipe("nano", sets), str(ROOT / "data" / "sample" / "corpus.jsonl")
     whole = Run(tmp_path / "whole")
     finetune(whole, recipe, LocalModels())
     run = copy_of(whole.folder, tmp_path / "run")
-    backtranslate(whole, recipe, LocalModels(), [corpus])
     words = [f"--set={one}" for one in sets]
     command = subprocess.Popen(
         [sys.executable, "-m", "synth", "backtranslate", corpus, "--recipe", "nano", *words,
@@ -62,9 +62,16 @@ def test_the_sample_through_nano_on_two_nodes_is_that_of_one_machine(
         env={**os.environ, "RAY_ADDRESS": two.address}, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     worked: set[int] = set()
-    while command.poll() is None:
-        worked |= {node for node in (0, 1) if at_work(two, node)}
-        time.sleep(0.2)
+
+    def watch() -> None:
+        while command.poll() is None:
+            worked.update(node for node in (0, 1) if at_work(two, node))
+            time.sleep(0.2)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    backtranslate(whole, recipe, LocalModels(), [corpus])
+    watcher.join()
     assert command.returncode == 0
     assert worked == {0, 1}
     assert command.stdout is not None

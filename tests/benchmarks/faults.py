@@ -12,7 +12,8 @@ or reading just then. Runs are made until `--times` kills hit; those that miss a
 A run is equal when its account, candidates, bad lines, ledger, and the fate of each segment are
 those of one machine.
 
-The cluster has two nodes, both on this machine; the engine is scripted, and waits a fixed time for
+The cluster has two nodes, both on this machine, each with room for one engine, so that what died
+with a node waits for the engine of the other. The engine is scripted, and waits a fixed time for
 each request. Prints one JSON object last.
 """
 
@@ -47,11 +48,11 @@ from synth.stages.curate import curate  # noqa: E402
 from synth.stages.on_ray import backtranslate_on_ray  # noqa: E402
 from synth.store.run import Run  # noqa: E402
 
-_ROOMS = ({"num_cpus": 2.0}, {"num_cpus": 1.0})
+_ROOMS = ({"num_cpus": 2.0, "num_gpus": 1.0}, {"num_cpus": 1.0, "num_gpus": 1.0})
 _SETS = [
     "corpus.min_chars=20", "corpus.max_chars=400", "corpus.shortest=20",
     "prompt.keywords=0", "generate.scores=[]", "generate.samples=2", "generate.shard=3",
-    "ray.piece_mib=0.0015", "ray.cpus=0.25", "ray.max_replicas=2",
+    "ray.piece_mib=0.0015", "ray.cpus=0.25", "ray.gpus=1",
     "curate.min_grounded_words=0", "curate.duplicates.keep=best",
 ]  # fmt: skip
 _HUNG = 300  # seconds
