@@ -9,8 +9,8 @@ driver  kill -9 of the process that was given the command; then the same command
 Each kill comes at a moment drawn uniformly over the seconds that an undisturbed run took, or over
 those of a shorter run since. It hits when the process, or one of the node's, or one that worked for
 the command, was answering, cutting or reading just then. Runs are made until `--times` kills hit;
-those that miss are compared as well. A run is equal when its account, candidates, bad lines, ledger,
-and the fate of each segment are those of one machine.
+those that miss are compared as well. A run is equal when its account, candidates, bad lines and
+ledger, and the fate of each candidate, are those of one machine.
 
 The cluster has two nodes, both on this machine, each with room for one engine, so that what died
 with a node waits for the engine of the other. The engine is scripted, and waits a fixed time for
