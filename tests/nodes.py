@@ -56,6 +56,7 @@ def nodes(*rooms: dict[str, float]) -> Iterator[Nodes]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
         patch.setenv("RAY_health_check_period_ms", "500")
+        patch.setenv("RAY_worker_niceness", "0")  # else a busy machine hardly lets them begin
         found = Nodes(**rooms[0])
         try:
             for room in rooms[1:]:
