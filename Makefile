@@ -17,7 +17,7 @@ test: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/python -m pytest
 
 test-ray: $(VENV)/ready
-	$(VENV)/bin/python -m pytest -m ray tests/test_ray.py
+	$(VENV)/bin/python -m pytest -m ray tests/test_ray.py tests/test_ray_nodes.py
 
 # The system's Chromium, or its package where we may install it, or the one that Playwright brings.
 test-browser: $(VENV)/ready $(PAGE)

@@ -244,6 +244,26 @@ def test_the_requests_that_kill_engines_are_found(
     assert not run.tried_of(part).exists()
 
 
+@pytest.mark.parametrize("of", [1, 2])
+def test_a_piece_is_told_of_again_when_that_it_is_done_was_lost(
+    of: int, tiny_run: Path, tiny_files: Path, tmp_path: Path
+) -> None:
+    run, recipe = copy_of(tiny_run, tmp_path / "run"), recipe_of(tiny_files)
+    models = Scripted()
+    work, part = work_of(run, recipe, models), Piece(1, of)
+    sources = find_corpus([str(tiny_files / "corpus.jsonl")], recipe.corpus)
+    told = cut(work, part, sources, NONE)
+    counts = Answering(work).piece(part, told)
+    assert counts["generated"] == told["candidates"] == 16
+    assert Answering(work).piece(part, told) == counts
+    assert models.engines == 1
+    if of > 1:
+        cut(work, part, sources, NONE)
+        again = Answering(work).piece(part, told)
+        assert (again["generated"], again["reused"]) == (0, 16)
+        assert not run.asked_of(part).exists()
+
+
 def test_an_engine_that_dies_on_everything_is_given_up(
     tiny_run: Path, tiny_files: Path, tmp_path: Path
 ) -> None:

@@ -175,18 +175,31 @@ class Answering:
         Raises:
             ModelError: When an engine fails on whatever it is given.
         """
-        run, recipe, started = self.work.run, self.work.recipe, time.time()
+        run = self.work.run
         with self.work.begun():
-            trial = Trial.read(run.tried_of(part))
-            meter = self._answered(part, trial)
-            lost = unanswered(run, recipe.generate, part)
-            if lost:
-                raise RunError(f"{run.candidates}: {lost} requests have no answer; run again")
-            counts = {**told, **meter.counts(time.time() - started)}
-            counts["reused"] = counts["candidates"] - counts["generated"]
-            commit_part(run, part, self.work.fingerprint, counts, started)
+            counts = self._told_before(part) or self._made(part, told)
             run.asked_of(part).unlink(missing_ok=True)
-            trial.path.unlink(missing_ok=True)
+            run.tried_of(part).unlink(missing_ok=True)
+        return counts
+
+    def _told_before(self, part: Piece) -> dict[str, Any] | None:
+        """What was told when the piece was done; None where it is not.
+
+        Whoever cuts the piece takes back that it is done. So where it is, an engine was done with
+        it, and what it told was lost with its process or node.
+        """
+        done = done_part(self.work.run, part)
+        return done.counts if done and done.fingerprint == self.work.fingerprint else None
+
+    def _made(self, part: Piece, told: Mapping[str, Any]) -> dict[str, Any]:
+        run, recipe, started = self.work.run, self.work.recipe, time.time()
+        meter = self._answered(part, Trial.read(run.tried_of(part)))
+        lost = unanswered(run, recipe.generate, part)
+        if lost:
+            raise RunError(f"{run.candidates}: {lost} requests have no answer; run again")
+        counts = {**told, **meter.counts(time.time() - started)}
+        counts["reused"] = counts["candidates"] - counts["generated"]
+        commit_part(run, part, self.work.fingerprint, counts, started)
         return counts
 
     def _answered(self, part: Piece, trial: Trial) -> Meter:
