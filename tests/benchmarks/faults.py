@@ -1,16 +1,18 @@
-"""Kills processes under `synth backtranslate --on ray`, and compares what comes of it.
+"""Kills processes under `--on ray`, and compares what comes of it.
 
-    python tests/benchmarks/faults.py [--part engine|node|driver ...] [--times N] [--seed S]
+    python tests/benchmarks/faults.py [--stage backtranslate|curate]
+        [--part engine|node|driver ...] [--times N] [--seed S]
 
-engine  kill -9 of the process of an engine
+engine  kill -9 of the process of an engine, or of one that does a task of `curate`
 node    kill -9 of a node's raylet and of all its workers at once; the next run has a new node
 driver  kill -9 of the process that was given the command; then the same command again
 
-Each kill comes at a moment drawn uniformly over the seconds that an undisturbed run took, or over
-those of a shorter run since. It hits when the process, or one of the node's, or one that worked for
-the command, was answering, cutting or reading just then. Runs are made until `--times` kills hit;
-those that miss are compared as well. A run is equal when its account, candidates, bad lines and
-ledger, and the fate of each candidate, are those of one machine.
+The command is `backtranslate`, or `curate` of what one machine generated. Each kill comes at a
+moment drawn uniformly over the seconds that an undisturbed run took, or over those of a shorter run
+since. It hits when the process, or one of the node's, or one that worked for the command, was
+answering, cutting, reading or sorting just then. Runs are made until `--times` kills hit; those
+that miss are compared as well. A run is equal when its account, candidates, bad lines and ledger,
+and the fate of each candidate, are those of one machine.
 
 The cluster has two nodes, both on this machine, each with room for one engine, so that what died
 with a node waits for the engine of the other. The engine is scripted, and waits a fixed time for
@@ -22,6 +24,7 @@ import faulthandler
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,6 +48,7 @@ from synth.stages.backtranslate import backtranslate  # noqa: E402
 from synth.stages.cluster import cluster  # noqa: E402
 from synth.stages.common import AdapterInfo, prompt_of  # noqa: E402
 from synth.stages.curate import curate  # noqa: E402
+from synth.stages.curate_on_ray import curate_on_ray  # noqa: E402
 from synth.stages.on_ray import backtranslate_on_ray  # noqa: E402
 from synth.store.run import Run  # noqa: E402
 
@@ -53,7 +57,8 @@ _SETS = [
     "corpus.min_chars=20", "corpus.max_chars=400", "corpus.shortest=20",
     "prompt.keywords=0", "generate.scores=[]", "generate.samples=2", "generate.shard=3",
     "ray.piece_mib=0.0015", "ray.cpus=0.25", "ray.gpus=1",
-    "curate.min_grounded_words=0", "curate.duplicates.keep=best",
+    "curate.min_grounded_words=0", "curate.duplicates.keep=best", "ray.partition_rows=15",
+    "curate.select.per_document=1",
 ]  # fmt: skip
 _HUNG = 300  # seconds
 
@@ -110,6 +115,7 @@ class Trials:
     seconds: float
     nodes: Any  # tests.nodes.Nodes
     draw: random.Random
+    stage: str
     recipe: Recipe = field(init=False)
     corpus: list[str] = field(init=False)
     whole: Run = field(init=False)
@@ -128,8 +134,14 @@ class Trials:
         curate(self.whole, self.recipe, LocalModels())
 
     def run(self, name: str) -> Run:
-        """A folder with no more than an adapter."""
+        """A folder with what the stage begins with."""
         run, identity = Run(self.folder / name), LocalModels().identity(self.recipe)
+        if self.stage == "curate" and name != "whole":
+            shutil.copytree(self.whole.folder, run.folder)
+            run.forget("curate")
+            for path in (*run.curated, *run.rejected, run.ledger):
+                path.unlink()
+            return run
         info = AdapterInfo("nano", identity, prompt_of(self.recipe).hash, 0, "", "made", [])
         info.write(run.adapter)
         return run
@@ -137,7 +149,7 @@ class Trials:
     def here(self, run: Run) -> int:
         """The command in this process; its exit status."""
         try:
-            backtranslate_on_ray(run, self.recipe, Scripted(self.seconds), self.corpus)
+            work(self.stage, run, self.recipe, self.seconds, self.corpus)
         except SynthError as error:
             _say(f"{type(error).__name__}: {error}")
             return 1
@@ -145,7 +157,8 @@ class Trials:
 
     def elsewhere(self) -> "subprocess.Popen[str]":
         """A process that loads its libraries, for the command to be given to."""
-        command = [sys.executable, __file__, "--child", str(self.seconds), *self.corpus]
+        words = ["--stage", self.stage, "--child", str(self.seconds), *self.corpus]
+        command = [sys.executable, __file__, *words]
         env = {**os.environ, "RAY_ADDRESS": self.nodes.address}
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, text=True)
@@ -169,6 +182,14 @@ class Trials:
         return [title for title in self.nodes.workers(node).values() if _is_work(title)]
 
 
+def work(stage: str, run: Run, recipe: Recipe, seconds: float, corpus: list[str]) -> None:
+    """The command."""
+    if stage == "curate":
+        curate_on_ray(run, recipe, LocalModels())
+    else:
+        backtranslate_on_ray(run, recipe, Scripted(seconds), corpus)
+
+
 def _is_work(title: str) -> bool:
     return title.endswith(".submit") or title.removeprefix("ray::") in {"told", "Map(_cut)"}
 
@@ -178,7 +199,8 @@ def kill_engine(trials: Trials) -> list[str] | None:
     from tests.nodes import kill
 
     workers = {**trials.nodes.workers(0), **trials.nodes.workers(1)}
-    engines = {pid: title for pid, title in workers.items() if "_Engines" in title}
+    of = "told" if trials.stage == "curate" else "_Engines"
+    engines = {pid: title for pid, title in workers.items() if of in title}
     if not engines:
         return None
     at_work = [pid for pid, title in engines.items() if _is_work(title)]
@@ -273,14 +295,14 @@ def give(process: "subprocess.Popen[str]", run: Run) -> None:
     process.stdin.flush()
 
 
-def child(seconds: float, corpus: list[str]) -> None:
+def child(stage: str, seconds: float, corpus: list[str]) -> None:
     """Loads the libraries, and is given the command then."""
     import ray.data  # noqa: F401
 
     print("ready", flush=True)
     sys.stdout = sys.stderr  # Ray speaks there
     run = Run(Path(sys.stdin.readline().strip()))
-    backtranslate_on_ray(run, load_recipe("nano", _SETS), Scripted(seconds), corpus)
+    work(stage, run, load_recipe("nano", _SETS), seconds, corpus)
 
 
 def measured(trials: Trials, part: str, times: int) -> dict[str, Any]:
@@ -322,19 +344,22 @@ def main() -> None:
     )
     parts = ("engine", "node", "driver")
     parser.add_argument("--part", action="append", choices=parts)
+    parser.add_argument("--stage", choices=("backtranslate", "curate"), default="backtranslate")
     parser.add_argument("--times", type=int, default=10, help="kills of each part that hit work")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
     parser.add_argument("--seconds", type=float, default=0.15, help="of an answer")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        child(float(args.child[0]), args.child[1:])
+        child(args.stage, float(args.child[0]), args.child[1:])
         return
     from tests.nodes import nodes
 
-    found: dict[str, Any] = {"seed": args.seed}
+    found: dict[str, Any] = {"stage": args.stage, "seed": args.seed}
     with tempfile.TemporaryDirectory() as temporary, nodes(*_ROOMS) as started:
-        trials = Trials(Path(temporary), args.seconds, started, random.Random(args.seed))
+        trials = Trials(
+            Path(temporary), args.seconds, started, random.Random(args.seed), args.stage
+        )
         chosen = args.part or parts
         with cluster(Ray(address=started.address)):
             if {"engine", "node"} & set(chosen):

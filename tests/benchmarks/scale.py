@@ -17,6 +17,7 @@ is one of this machine. Prints one JSON object last.
 """
 
 import argparse
+import contextlib
 import heapq
 import json
 import os
@@ -143,14 +144,15 @@ def sorting(way: str, source: Path, args: argparse.Namespace) -> None:
     began = time.time()
     phases: dict[str, float] = {}
     last, since = "", began
-    spilled = 0
+    spilled, worker = 0, 0.0
 
     def listen(told: Progress) -> None:
-        nonlocal last, since, spilled
+        nonlocal last, since, spilled, worker
         if told.note != last:
             now = time.time()
             phases[last] = now - since + phases.get(last, 0.0)
             last, since = told.note, now
+            worker = max(worker, _largest_worker())
             if told.note == "writing":
                 spilled = sum(path.stat().st_size for path in run.sorting.rglob("*.*"))
 
@@ -164,9 +166,21 @@ def sorting(way: str, source: Path, args: argparse.Namespace) -> None:
         "start_seconds": phases.get("starting ray", 0.0),
         "kept": counts["buckets"]["kept"],
         "spilled_mib": spilled / 2**20,
+        "worker_peak_mib": worker,
         "peak_mib": peak_mib(),
     }
     print(json.dumps(figures))
+
+
+def _largest_worker() -> float:
+    """The most memory that a process of Ray's that does tasks had so far, in MiB."""
+    most = 0.0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            if status.with_name("cmdline").read_bytes().startswith(b"ray::"):
+                told = dict(line.split(":", 1) for line in status.read_text().splitlines())
+                most = max(most, int(told["VmHWM"].split()[0]) / 1024)
+    return most
 
 
 def sorted_alike(source: Path) -> bool:
@@ -216,6 +230,7 @@ def curated(folder: Path, args: argparse.Namespace) -> dict[str, float]:
         "near_ratio": ray["near_seconds"] / here["near_seconds"],
         "ray_start_s": ray["start_seconds"],
         "curate_spilled_mib": ray["spilled_mib"],
+        "curate_worker_mib": ray["worker_peak_mib"],
         "curate_driver_few_mib": few,
         "curate_driver_many_mib": ray["peak_mib"],
         "curate_driver_growth_ratio": ray["peak_mib"] / few,

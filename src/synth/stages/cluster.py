@@ -209,10 +209,13 @@ def in_order(
     """What the function returns for each of the calls, made as tasks all over the cluster.
 
     Raises:
+        RunError: When no node has a CPU for a task, which would wait without a word.
         SynthError: What a call raised.
     """
     import ray
 
+    if all(node.get("CPU", 0) < _TASK_CPUS for node in nodes):
+        raise RunError("ray: no node has a whole CPU for a task; start the nodes with more")
     task = ray.remote(num_cpus=_TASK_CPUS)(told)
     ahead = _AHEAD * max(1, round(sum(node.get("CPU", 0) for node in nodes)))
     waiting: deque[Any] = deque()

@@ -44,12 +44,12 @@ from synth.tables.meeting import (
 )
 from synth.tables.near import Rows
 from synth.tables.settling import Settling
-from synth.tables.sketches import Signatures, Sketch
+from synth.tables.sketches import SLOTS, Signatures, Sketch
 from synth.tables.sorting import sorted_out
 
 _SAMPLE = 16  # scores of a partition that tell where those of all rows lie
-_LEFT_OUT = {"row": pl.get_index_type(), "segment": pl.UInt64, "request": pl.UInt64}
-_MET = {"key": pl.UInt64, "row": pl.UInt32}
+_NAMES = {"row": pl.get_index_type(), "segment": pl.UInt64, "request": pl.UInt64}
+_KEYS = {"key": pl.UInt64, "row": pl.UInt32}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +141,12 @@ def name(work: Sorting, number: int, partition: Sequence[Stretch]) -> dict[str, 
             )
             .explode("request", empty_as_null=True)
             .collect()
-            .cast(pl.Schema(_LEFT_OUT))
+            .cast(pl.Schema(_NAMES))
             .with_columns(partition=pl.lit(number, pl.UInt32))
         )
         part = (rows["segment"] % work.parts).to_numpy().astype(np.int64)
         write_spill(work.path("names", number, "arrow"), parted(rows, part, work.parts))
-        return {"segments": rows["row"].n_unique()}
+        return {"rows": rows.height}
 
     return work.once("names", number, make)
 
@@ -167,7 +167,7 @@ def compare_names(work: Sorting, part: int) -> dict[str, Any]:
         number = again["partition"].to_numpy().astype(np.int64)
         write_spill(work.path("again", part, "arrow"), parted(again, number, work.partitions))
         stood = again.select(pl.struct("partition", "row").n_unique()).item()
-        return {"segments": stood - again["segment"].n_unique(), "rows": again.height}
+        return {"segments": stood - again["segment"].n_unique()}
 
     return work.once("again", part, make)
 
@@ -203,7 +203,8 @@ def look(work: Sorting, number: int, partition: Sequence[Stretch]) -> dict[str, 
         )
         settling.outrank(settings.rank)
         is_open = pl.Series("open", settling.open)
-        seen.facts.drop("rank").with_columns(is_open).write_ipc(work.path("facts", number, "arrow"))
+        with whole(work.path("facts", number, "arrow")) as part:
+            seen.facts.drop("rank").with_columns(is_open).write_ipc(part)
         write_parquet(work.path("claims", number, "parquet"), settling.claimed())
         for side, sketch in seen.sketches.items():
             _save(work.path(f"prints-{side}", number, "npy"), sketch.prints)
@@ -239,7 +240,7 @@ def _leave_keys(
     frames: list[pl.DataFrame] = []
     for kind in kinds(settings):
         key, of = keys(kind, rows, segments, sketches, settings)
-        frame = pl.DataFrame({"key": key, "row": of}, schema=_MET)
+        frame = pl.DataFrame({"key": key, "row": of}, schema=_KEYS)
         part = (key % np.uint64(work.parts)).astype(np.int64)
         frames += parted(frame, part, work.parts) if work.parts > 1 else [frame]
     write_spill(work.path("keys", number, "arrow"), frames)
@@ -279,7 +280,7 @@ def meet(work: Sorting, reader: int) -> dict[str, Any]:
 def _slots(work: Sorting, side: str, rows: Rows, starts: npt.NDArray[np.int64]) -> Signatures:
     """The signatures of rows, which are ascending, from the files of their partitions."""
     ends = np.searchsorted(rows, starts)
-    parts = [np.zeros((0, 128), np.uint8)]
+    parts = [np.zeros((0, SLOTS), np.uint8)]
     for number in np.flatnonzero(np.diff(ends)).tolist():
         slots = np.load(work.path(f"slots-{side}", number, "npy"), mmap_mode="r")
         parts.append(slots[rows[ends[number] : ends[number + 1]] - starts[number]])
