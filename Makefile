@@ -13,8 +13,9 @@ PAGE := src/synth/report/page.html
 demo: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/synth run data/sample/corpus.jsonl --run runs/demo
 
+# Workers share the processors: a thread each, and no more of them than memory is likely to hold.
 test: $(VENV)/ready $(PAGE)
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 test-ray: $(VENV)/ready
 	$(VENV)/bin/python -m pytest -m ray tests/test_ray.py tests/test_ray_nodes.py

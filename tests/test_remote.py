@@ -238,6 +238,8 @@ def test_of_columns_that_are_not_needed_nothing_is_fetched(
     assert sum(store.sent) < path.stat().st_size / 4
 
 
+# What gcsfs uploads for the test it sends from memory.
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 def test_a_large_object_is_streamed_in_blocks(store: Store, url: str, tmp_path: Path) -> None:
     texts = (Random(n).randbytes(500).hex() for n in range(4700))
     path = tmp_path / "corpus" / "large.jsonl"
