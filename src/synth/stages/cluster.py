@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 from synth import errors
@@ -212,11 +213,11 @@ def in_order(
         RunError: When no node has a CPU for a task, which would wait without a word.
         SynthError: What a call raised.
     """
-    import ray
-
     if all(node.get("CPU", 0) < _TASK_CPUS for node in nodes):
         raise RunError("ray: no node has a whole CPU for a task; start the nodes with more")
-    task = ray.remote(num_cpus=_TASK_CPUS)(told)
+    import ray
+
+    task = _task()
     ahead = _AHEAD * max(1, round(sum(node.get("CPU", 0) for node in nodes)))
     waiting: deque[Any] = deque()
     for call in calls:
@@ -225,6 +226,14 @@ def in_order(
             yield _got(ray.get(waiting.popleft()))
     while waiting:
         yield _got(ray.get(waiting.popleft()))
+
+
+@cache
+def _task() -> Any:  # noqa: ANN401
+    """`told` as a task; to Ray another one each time it is made."""
+    import ray
+
+    return ray.remote(num_cpus=_TASK_CPUS)(told)
 
 
 def _got(answer: tuple[_Out, str, str]) -> _Out:
