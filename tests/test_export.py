@@ -17,13 +17,14 @@ from synth.errors import InputError, RecipeError, RunError
 from synth.recipe import Recipe, load_recipe
 from synth.records import Progress
 from synth.settings import Export
+from synth.stages import dataset_parts
 from synth.stages.common import split_pairs
 from synth.stages.export import export
 from synth.store.dataset import Rows, layout, shards
 from synth.store.files import writing_parquet
 from synth.store.run import Run
 from synth.tables.candidate import CANDIDATE
-from synth.tables.published import Portrait, documents_for_test
+from synth.tables.published import Portrait, for_test, last_for_test
 from synth.tables.sorting import CURATED, REJECTED
 
 ALL = "export.configs=[messages,alpaca,prompt_completion,provenance,rejected]"
@@ -81,7 +82,9 @@ def fill(run: Run, kept: int, *, masked: bool = False) -> Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose files have several row groups."""
+    monkeypatch.setattr("synth.store.files._ROW_GROUP", 8)
     return fill(Run(tmp_path / "run"), ROWS)
 
 
@@ -204,19 +207,20 @@ def test_what_was_masked_is_carried(tmp_path: Path, masked: bool) -> None:
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of a few rows, row groups of some kilobytes, several shards."""
-    monkeypatch.setattr(shards, "GROUP_BYTES", 2_000)
-    monkeypatch.setattr(shards, "SHARD_BYTES", 5_000)
+    """Blocks of a few rows, row groups of a kilobyte, several shards."""
+    monkeypatch.setattr(shards, "GROUP_BYTES", 1_000)
+    monkeypatch.setattr(dataset_parts, "SHARD_BYTES", 4_000)
     monkeypatch.setattr("synth.store.dataset.reading._MOST_ROWS", 7)
 
 
 def test_the_same_rows_give_the_same_bytes_on_any_number_of_threads(
-    run: Run, tmp_path: Path, small_pieces: None
+    run: Run, tmp_path: Path, small_pieces: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = pa.cpu_count()
     try:
         for threads in (1, 4):
             pa.set_cpu_count(threads)
+            monkeypatch.setattr("synth.stages.export._THREADS", threads)
             export(run, recipe(ALL), tmp_path / f"{threads}")
     finally:
         pa.set_cpu_count(before)
@@ -241,8 +245,8 @@ def test_shards_are_cut_by_size_and_lose_no_row(
         assert table.nbytes < 5_000
         with pq.ParquetFile(path) as file:
             sizes = [file.read_row_group(i).nbytes for i in range(file.num_row_groups)]
-        assert len(sizes) <= 2
-        assert max(sizes) < 2_100
+        assert max(sizes) < 1_200
+        assert all(size > 800 for size in sizes[:-1])
     ids = pl.concat(pl.read_parquet(path) for path in paths)["id"].to_list()
     assert ids == [row["segment_id"] for row in candidates(ROWS)]
 
@@ -405,14 +409,18 @@ def test_a_damaged_file_of_rows_is_one_line(run: Run, tmp_path: Path) -> None:
 
 def test_the_test_documents_are_a_stable_share() -> None:
     names = pl.Series([f"d{i}" for i in range(100)])
-    tenth = documents_for_test(names, 0.1)
+
+    def chosen(names: pl.Series, share: float) -> pl.Series:
+        return for_test(names, last_for_test(names, share))
+
+    tenth = chosen(names, 0.1)
     assert tenth.len() == 10
-    assert set(tenth) < set(documents_for_test(names, 0.2))
-    grown = documents_for_test(pl.concat([names, pl.Series([f"e{i}" for i in range(10)])]), 0.1)
+    assert set(tenth) < set(chosen(names, 0.2))
+    grown = chosen(pl.concat([names, pl.Series([f"e{i}" for i in range(10)])]), 0.1)
     assert len(set(tenth) & set(grown)) >= 9
-    assert documents_for_test(names[:1], 0.9).len() == 0
-    assert documents_for_test(names, 0.0).len() == 0
-    assert documents_for_test(names, 0.999).len() == 99
+    assert chosen(names[:1], 0.9).len() == 0
+    assert chosen(names, 0.0).len() == 0
+    assert chosen(names, 0.999).len() == 99
 
 
 def test_a_portrait_is_the_same_however_the_rows_are_cut() -> None:
@@ -577,7 +585,7 @@ def test_torchtune_finds_its_turns(everything: Path) -> None:
 def test_a_layout_takes_rows_in_any_order_and_blocks_of_chunks(run: Run) -> None:
     import numpy as np
 
-    rows = Rows(run.curated)
+    rows = Rows.of(run.curated)
     shape = layout("messages", Export(), rows.columns)
     table = pa.concat_tables(block for block in rows.blocks(shape.columns) for _ in range(2))
     places = np.array([61, 3, 3], dtype=np.int64)

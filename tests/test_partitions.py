@@ -15,11 +15,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import synth.stages.curate_on_ray as on_ray
+import synth.stages.dataset_parts as dataset_parts
 import synth.stages.export_on_ray as export_on_ray
 from synth.models.local import LocalModels
 from synth.stages.curate import curate
 from synth.stages.curate_on_ray import curate_on_ray
 from synth.stages.export import export
+from synth.store.dataset import files_of
 from synth.store.reviews import Mark, add_mark
 from synth.store.run import Run
 from synth.tables.reviews import candidate_ids
@@ -289,10 +291,9 @@ def test_what_was_left_of_other_settings_is_not_used(
     same(one, cut)
 
 
-def test_a_dataset_written_by_several_is_that_of_one(
+def test_a_dataset_in_many_parts_is_that_in_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_on_ray, "SHARD_BYTES", 30_000)
     recipe = recipe_of(
         *LOOSE,
         "ray.partition_rows=60",
@@ -301,13 +302,15 @@ def test_a_dataset_written_by_several_is_that_of_one(
     )
     run = run_of(tmp_path / "run", made(400, 7), [0])
     curate_on_ray(run, recipe, LocalModels())
-    one, many = tmp_path / "one", tmp_path / "many"
-    told = [
+    one, many, cluster = tmp_path / "one", tmp_path / "many", tmp_path / "cluster"
+    told = [export(run, recipe, one).counts]
+    monkeypatch.setattr(dataset_parts, "SHARD_BYTES", 4_000)
+    told += [
         step(run, recipe, folder).counts
-        for step, folder in ((export, one), (export_on_ray.export_on_ray, many))
+        for step, folder in ((export, many), (export_on_ray.export_on_ray, cluster))
     ]
-    assert told[0] | {"folder": str(many)} == told[1]
-    assert export(run, recipe, many).skipped
+    assert [counts | {"folder": ""} for counts in told] == [told[0] | {"folder": ""}] * 3
+    assert export(run, recipe, cluster).skipped
     for name in ("provenance.json", "recipe.yaml"):
         assert (one / name).read_bytes() == (many / name).read_bytes()
     sizes = re.compile(r"(download_size|dataset_size|num_bytes): \d+")
@@ -318,10 +321,15 @@ def test_a_dataset_written_by_several_is_that_of_one(
         "data/train", "data/test", "alpaca/train", "alpaca/test", "provenance/train",
         "provenance/test", "rejected/rejected",
     }  # fmt: skip
-    for split in splits:
-        files = sorted(many.glob(f"{split}-*"))
+    shards = {split: sorted(many.glob(f"{split}-*")) for split in splits}
+    for split, files in shards.items():
         assert files[-1].name.endswith(f"-{len(files) - 1:05d}-of-{len(files):05d}.parquet")
-        assert len(files) > 1
         frames = [pl.read_parquet(folder / f"{split}-*.parquet") for folder in (one, many)]
         assert_frame_equal(*frames)
-    assert sorted(path.name for path in many.iterdir()) == sorted(p.name for p in one.iterdir())
+    # What was small was packed.
+    assert len(shards["data/train"]) > 4
+    assert len(shards["data/test"]) == 1
+    held = [files_of(folder) for folder in (many, cluster)]
+    assert held[0].keys() == held[1].keys()
+    for name in held[0]:
+        assert held[0][name].read_bytes() == held[1][name].read_bytes()

@@ -199,7 +199,7 @@ def backtranslated(run: Run, folder: Path, *sets: str) -> subprocess.CompletedPr
 
 
 def test_nothing_of_vllm_reaches_the_terminal(run: Run, tmp_path: Path) -> None:
-    done = backtranslated(run, tmp_path, "generate.seed=7")
+    done = backtranslated(run, tmp_path, "generate.scores=[]", "generate.seed=7")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["stages"]["backtranslate"]["generated"] > 20
     assert done.stderr

@@ -26,11 +26,12 @@ def test_an_engine_on_ray_is_killed_and_the_answers_are_those_of_one_machine(
 ) -> None:
     corpus = some_documents(tmp_path)
     here = copy_of(run, tmp_path / "here")
-    plain = recipe.generate.model_copy(update={"engine": "transformers"})
+    plain = recipe.generate.model_copy(update={"engine": "transformers", "scores": []})
     backtranslate(here, recipe.model_copy(update={"generate": plain}), LocalModels(), corpus)
 
-    options = [*STEPS, "generate.engine=vllm", "ray.piece_mib=0.005", "ray.local_cpus=3"]
-    sets = [part for one in [*options, "ray.max_replicas=1"] for part in ("--set", one)]
+    cluster = ["ray.local_cpus=3", "ray.max_replicas=1", "ray.piece_mib=0.005"]
+    options = [*STEPS, "generate.engine=vllm", "generate.scores=[]", *cluster]
+    sets = [part for one in options for part in ("--set", one)]
     command = [sys.executable, "-m", "synth", "backtranslate", *corpus, "--on", "ray", *sets]
     with subprocess.Popen([*command, "--run", str(run.folder)]) as driver:
         engine = _of_the_first_piece(run, driver)

@@ -4,70 +4,30 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
-
-import polars as pl
-import pyarrow as pa
+from threading import Event, Lock
+from typing import Any, TypeVar
 
 from synth import __version__
 from synth.errors import RunError
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
-from synth.settings import Export
 from synth.stages.common import learnt_pairs
+from synth.stages.dataset_parts import Wanted, write_dataset
 from synth.stages.diff import diff, differs
 from synth.store.card import PLACE, CardFacts, Reviewed, card, with_changes, with_notes
-from synth.store.dataset import (
-    CARD,
-    GENERATED,
-    PROVENANCE,
-    RECIPE,
-    Config,
-    Rows,
-    layout,
-    replacing,
-    write_config,
-)
+from synth.store.dataset import CARD, PROVENANCE, RECIPE, Config, replacing
 from synth.store.files import write_json, write_text
 from synth.store.run import Run
-from synth.tables.published import Painted, Portrait, documents_for_test
-from synth.tables.reviews import NOT_READ, review_sample, share_interval
+from synth.tables.published import Painted
+from synth.tables.reviews import NOT_READ, share_interval
 
 STAGE = "export"
-_SAMPLES = 10
+_THREADS = 2  # parts written at once; each takes some 300 MB
 _BEFORE = ("finetune", "merge", "evaluate", "backtranslate", "curate")
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be exported.
-
-    Attributes:
-        files: Of kept rows.
-        pairs: That stand after them.
-        rejected: Files of rejected rows.
-        settings: How.
-    """
-
-    files: Sequence[Path]
-    pairs: Sequence[Pair]
-    rejected: Sequence[Path]
-    settings: Export
-
-    def rows(self) -> Rows:
-        """The kept rows and the pairs."""
-        return Rows(self.files, self.pairs)
-
-    def rows_of(self, config: str) -> Rows:
-        """The rows of a config."""
-        return Rows(self.rejected, origin=False) if config == "rejected" else self.rows()
-
-    def configs(self) -> list[str]:
-        """Names of the configs, `messages` first."""
-        return sorted(self.settings.configs, key=lambda name: name != "messages")
-
+T = TypeVar("T")
 
 Write = Callable[[Path, Wanted, Listener], tuple[list[Config], Painted]]
 """Writes every config into a folder; returns them, and what the card says of the kept rows."""
@@ -111,7 +71,7 @@ def exported(
     done = run.done(STAGE)
     if done and done.fingerprint == fingerprint and _is_there(done.counts, folder):
         return Outcome(STAGE, done.counts, skipped=True)
-    wanted = Wanted(run.curated, pairs, run.rejected, recipe.export)
+    wanted = Wanted.of(run.curated, pairs, run.rejected, recipe.export)
     _check_kept(run, wanted)
     with replacing(folder) as part:
         configs, painted = write(part, wanted, listen)
@@ -135,7 +95,7 @@ def _fingerprint(run: Run, recipe: Recipe, pairs: Sequence[Pair], repo: str) -> 
 
 
 def _check_kept(run: Run, wanted: Wanted) -> None:
-    if not wanted.rows().generated:
+    if not wanted.kept.generated:
         buckets = run.need("curate").counts["buckets"]
         reasons = ", ".join(f"{name} {n}" for name, n in buckets.items() if name != "kept")
         raise RunError(
@@ -170,83 +130,28 @@ def follow(text: str, before: str, old: Path | None, new: Path) -> str:
     return with_notes(with_changes(text, before, changed), before)
 
 
-def samples(rows: Rows) -> pl.Series:
-    """Places of the rows to show, likeliest first."""
-    scores = _frame(rows.whole("segment_id", "sample", "logprob"))
-    shown = scores.with_row_index("place")[review_sample(scores, _SAMPLES)]
-    return shown.sort("logprob", descending=True, nulls_last=True, maintain_order=True)["place"]
-
-
-def documents(rows: Rows) -> pl.Series:
-    """Ids of the documents that the rows are of, each once."""
-    return _frame(rows.whole("document_id"))["document_id"].unique().sort()
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame
-
-
 def _write(part: Path, wanted: Wanted, listen: Listener) -> tuple[list[Config], Painted]:
-    rows, names = wanted.rows(), wanted.configs()
-    portrait = Portrait(rows.generated, samples(rows))
-    test = documents_for_test(documents(rows), wanted.settings.test_share)
-    wrote = _told(listen, sum(wanted.rows_of(name).count for name in names))
-    configs = write_configs(part, wanted, names, portrait, test, wrote)
-    return configs, portrait.painted()
-
-
-def write_configs(
-    part: Path,
-    wanted: Wanted,
-    names: Sequence[str],
-    portrait: Portrait,
-    test: pl.Series,
-    wrote: Callable[[Mapping[str, int]], None] = lambda rows: None,
-) -> list[Config]:
-    """Writes configs; each reads the rows once.
-
-    Args:
-        part: The folder.
-        wanted: What is to be written.
-        names: Of the configs.
-        portrait: Sees the rows, with `messages`.
-        test: Documents whose rows are for testing.
-        wrote: Called with the rows of each block that was taken, by split.
-    """
-    in_test = test.to_arrow().cast(pa.large_string()) if test.len() else None
-    configs = []
-    for name in names:
-        rows = wanted.rows_of(name)
-        shape = layout(name, wanted.settings, rows.columns)
-        blocks = rows.blocks(shape.columns)
-        if name == "messages":
-            blocks = _portrayed(rows.blocks({*shape.columns, *Portrait.COLUMNS}), portrait)
-        split, apart = ("rejected", None) if name == "rejected" else ("train", in_test)
-        configs.append(
-            write_config(part, shape, blocks, split=split, test_documents=apart, wrote=wrote)
-        )
-    return configs
-
-
-def _told(listen: Listener, total: int) -> Callable[[Mapping[str, int]], None]:
-    """What tells of so many rows more, by split."""
-    rows = Counter[str]()
+    """Two parts at a time, each with a thread of its own."""
+    rows, total = Counter[str](), wanted.total()
+    lock, stopped = Lock(), Event()
 
     def tell(more: Mapping[str, int]) -> None:
-        rows.update(more)
-        listen(Progress(STAGE, rows.total(), total, "row", counts=dict(rows)))
+        if stopped.is_set():
+            raise CancelledError
+        with lock:
+            rows.update(more)
+            listen(Progress(STAGE, rows.total(), total, "row", counts=dict(rows)))
+
+    def each(function: Callable[..., T], calls: Sequence[tuple[object, ...]]) -> Iterator[T]:
+        with ThreadPoolExecutor(_THREADS) as threads:
+            try:
+                yield from threads.map(lambda call: function(*call), calls)
+            except BaseException:
+                stopped.set()  # else the block would end with the parts under way
+                raise
 
     tell({})
-    return tell
-
-
-def _portrayed(blocks: Iterator[pa.Table], portrait: Portrait) -> Iterator[pa.Table]:
-    """The blocks, once the portrait has seen them."""
-    for block in blocks:
-        portrait.add(_frame(block).filter(pl.col("origin") == GENERATED))
-        yield block
+    return write_dataset(part, wanted, each, tell)
 
 
 def _facts(

@@ -19,33 +19,28 @@ _SCORES = ("logprob", "r_ifd", "ifd")
 _LOOKED_AT = 500  # rows whose language is told
 
 
-def documents_for_test(documents: pl.Series, share: float) -> pl.Series:
-    """The documents whose rows are for testing: those of lowest hash, never all of them.
+def last_for_test(documents: pl.Series, share: float) -> int:
+    """The highest hash of a document whose rows are for testing, and -1 where none are.
 
-    A document stays on its side, or nearly so, when others come and go.
+    Those of lowest hash are, never all of them: a document stays on its side, or nearly so, when
+    others come and go.
 
     Args:
         documents: Ids, each once.
         share: Of the documents, at least 0 and less than 1.
     """
-    hashes = document_hashes(documents)
-    return documents.filter(pl.Series(hashes <= last_for_test(hashes, share))).sort()
-
-
-def document_hashes(documents: pl.Series) -> npt.NDArray[np.uint64]:
-    """Of each document what says on which side it is."""
-    return np.array([_hash(name) for name in documents], dtype=np.uint64)
-
-
-def last_for_test(hashes: npt.NDArray[np.uint64], share: float) -> int:
-    """The highest hash of a document whose rows are for testing; -1 where none are.
-
-    Args:
-        hashes: Of the documents, each once.
-        share: Of the documents.
-    """
+    hashes = _hashes(documents)
     count = min(round(hashes.size * share), hashes.size - 1)
     return int(np.partition(hashes, count - 1)[count - 1]) if count > 0 else -1
+
+
+def for_test(documents: pl.Series, last: int) -> pl.Series:
+    """Those of the documents whose hash is not above `last`."""
+    return documents.filter(pl.Series(_hashes(documents) <= last, dtype=pl.Boolean))
+
+
+def _hashes(documents: pl.Series) -> npt.NDArray[np.uint64]:
+    return np.array([_hash(name) for name in documents], dtype=np.uint64)
 
 
 def _hash(name: str) -> int:

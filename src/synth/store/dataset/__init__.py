@@ -12,7 +12,7 @@ from synth.store.dataset.folder import (
 )
 from synth.store.dataset.layouts import GENERATED, PAIR, Layout, layout
 from synth.store.dataset.reading import Rows
-from synth.store.dataset.shards import SHARD_BYTES, Config, Split, joined, write_config
+from synth.store.dataset.shards import Config, Split, joined, write_config
 
 __all__ = [
     "CARD",
@@ -20,7 +20,6 @@ __all__ = [
     "PAIR",
     "PROVENANCE",
     "RECIPE",
-    "SHARD_BYTES",
     "Config",
     "Layout",
     "Rows",

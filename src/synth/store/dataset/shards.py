@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from synth.store.dataset.layouts import Layout, Places
 
-SHARD_BYTES = 500_000_000  # uncompressed; as `datasets` cuts them (MAX_SHARD_SIZE)
 GROUP_BYTES = 100_000_000  # uncompressed; more than the Hub's viewer reads at once
+_SMALL = 4  # times less than a shard may hold: not worth a file each
 _TEXTS = {"id", "content", "instruction", "output", "text"}  # too varied for a dictionary
 
 
@@ -41,10 +41,17 @@ class Config:
 
 
 class Shards:
-    """Writes tables as a split's shards, in row groups cut by size alone; a thread compresses."""
+    """Writes tables as a split's shards, in row groups cut by size alone; a thread compresses.
 
-    def __init__(self, folder: Path, split: str, schema: pa.Schema) -> None:
-        self._folder, self._split, self._schema = folder, split, schema
+    Args:
+        folder: Where.
+        split: Its name.
+        schema: Of the tables.
+        most: Bytes of a shard, uncompressed.
+    """
+
+    def __init__(self, folder: Path, split: str, schema: pa.Schema, most: int) -> None:
+        self._folder, self._split, self._schema, self._most = folder, split, schema, most
         self._held: list[pa.Table] = []
         self._held_bytes = 0
         self._paths: list[Path] = []
@@ -104,7 +111,7 @@ class Shards:
             self._writing.result()
 
     def _write(self, group: pa.Table) -> None:
-        if self._file and self._file_bytes + group.nbytes > SHARD_BYTES:
+        if self._file and self._file_bytes + group.nbytes > self._most:
             self._file.close()
             self._file = None
         if self._file is None:
@@ -143,6 +150,7 @@ def write_config(
     folder: Path,
     layout: Layout,
     blocks: Iterable[pa.Table],
+    most: int,
     *,
     split: str = "train",
     test_documents: pa.Array | None = None,
@@ -154,6 +162,7 @@ def write_config(
         folder: The dataset folder.
         layout: What is made of the rows.
         blocks: The rows, at least one block; tables with the columns of the layout.
+        most: Bytes of a shard, uncompressed.
         split: Of all rows that are not in the test split.
         test_documents: Ids of the documents whose rows are; None for no test split.
         wrote: Called with the rows of each block that was taken, by split.
@@ -169,19 +178,22 @@ def write_config(
                 table = layout(block, places)
                 schema = table.schema
                 if name not in shards:
-                    shards[name] = stack.enter_context(Shards(target, name, schema))
+                    shards[name] = stack.enter_context(Shards(target, name, schema, most))
                 shards[name].add(table)
             wrote({name: len(places) for name, places in parts.items()})
         order = sorted(shards, key=lambda name: name != split)
         return Config(layout.name, layout.folder, schema, [shards[name].finish() for name in order])
 
 
-def joined(folder: Path, parts: Sequence[tuple[Path, Config]]) -> Config:
+def joined(folder: Path, parts: Sequence[tuple[Path, Config]], most: int) -> Config:
     """Makes one config of those that parts of its rows were written to, in their order.
+
+    Shards that came out small, as those of a test split do, are written anew as fewer.
 
     Args:
         folder: The dataset folder.
         parts: Dataset folders on the same file system, whose files are moved, and their configs.
+        most: Bytes of a shard, uncompressed, that is written anew.
     """
     first = parts[0][1]
     target = folder / first.folder
@@ -195,14 +207,27 @@ def joined(folder: Path, parts: Sequence[tuple[Path, Config]]) -> Config:
     splits = []
     for name in order:
         paths = [path for place, _ in found[name] for path in sorted(place.glob(f"{name}-*"))]
-        for number, path in enumerate(paths):
-            path.rename(target / f"{name}-{number:05d}-of-{len(paths):05d}.parquet")
         of = [split for _, split in found[name]]
         rows, size, files = (
             sum(getattr(split, what) for split in of) for what in ("rows", "bytes", "file_bytes")
         )
+        if len(paths) > 1 and size < len(paths) * most // _SMALL:
+            splits.append(_packed(target, name, first.schema, paths, most))
+            continue
+        for number, path in enumerate(paths):
+            path.rename(target / f"{name}-{number:05d}-of-{len(paths):05d}.parquet")
         splits.append(Split(name, rows, size, files))
     return Config(first.name, first.folder, first.schema, splits)
+
+
+def _packed(folder: Path, split: str, schema: pa.Schema, paths: Sequence[Path], most: int) -> Split:
+    """Writes the rows of all these files as shards of a good size."""
+    with Shards(folder, split, schema, most) as shards:
+        for path in paths:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                for group in range(file.num_row_groups):
+                    shards.add(file.read_row_group(group))
+        return shards.finish()
 
 
 def _parted(block: pa.Table, split: str, test: pa.Array | None) -> dict[str, Places]:
