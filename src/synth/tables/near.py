@@ -21,6 +21,8 @@ _MARGIN = 0.12  # three standard deviations of an estimate at 0.7: nearer than t
 _FAR = 0.25  # six: in a group of thousands some estimate is off by four
 _LEADERS = 8  # a row is compared with so many of its bucket's best: a hot bucket stays linear
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_TABLE = 1 << 18  # keys
+_PART = 1 << 16  # rows
 
 
 def near_duplicates(
@@ -126,11 +128,22 @@ def neighbours(
     slots: Signatures, rows: Rows, others: Rows, threshold: float, *, compiled: bool
 ) -> Rows:
     """The rows that may be near one of the others: those equal to one in a band."""
-    found = np.zeros(rows.size, bool)
-    table = np.zeros(1 << int(2 * others.size + 1).bit_length(), np.uint64)
-    _meets.way(compiled)(slots, rows, others, band_width(threshold), table, found)
-    near: Rows = rows[found]
-    return near
+    width, starts = band_width(threshold), np.array(band_starts(threshold))
+    size = 1 << int(2 * others.size + 1).bit_length()
+    at_once = max(1, _TABLE // size)  # bands; what they hold then stays near the processor
+
+    def meeting(part: Rows) -> Rows:
+        found = np.zeros(part.size, bool)
+        for first in range(0, starts.size, at_once):
+            bands = starts[first : first + at_once]
+            tables = np.zeros((bands.size, size), np.uint64)
+            _meets.way(compiled)(slots, part, others, bands, width, tables, found)
+        near: Rows = part[found]
+        return near
+
+    step = max(_PART, _LEADERS * others.size)  # each part has the others in tables of its own
+    parts = (rows[first : first + step] for first in range(0, rows.size, step))
+    return np.concatenate([rows[:0], *ahead(meeting, parts)])
 
 
 def join(later: Rows, earlier: Rows, group: Rows, *, compiled: bool) -> None:
@@ -210,33 +223,34 @@ def _meets(
     slots: Signatures,
     rows: Rows,
     others: Rows,
+    bands: Places,
     width: int,
-    table: Hashes,
+    tables: npt.NDArray[np.uint64],
     found: npt.NDArray[np.bool_],
 ) -> None:
-    """Whether each row is equal to one of the others in a band.
+    """Whether each row is equal to one of the others in one of the bands that begin there.
 
-    `table`, larger than `others` by half at least and of a size that is a power of two, holds the
-    others' keys of one band: each where its hash says, or behind.
+    A line of `tables`, larger than `others` by half at least and of a size that is a power of two,
+    holds the others' keys of a band: each where its hash says, or behind.
     """
-    nothing, one, room = np.uint64(0), np.uint64(1), np.uint64(table.size - 1)
-    for start in range(0, slots.shape[1] - width + 1, width):
-        table[:] = nothing
-        for number in range(others.size + rows.size):
-            asked = number - others.size
-            if asked >= 0 and found[asked]:
-                continue
-            row = rows[asked] if asked >= 0 else others[number]
+    nothing, one, room = np.uint64(0), np.uint64(1), np.uint64(tables.shape[1] - 1)
+    for number in range(others.size + rows.size):
+        asked = number - others.size
+        if asked >= 0 and found[asked]:
+            continue
+        row = rows[asked] if asked >= 0 else others[number]
+        for band in range(bands.size):
             key = one  # no key is 0, which is a free place
-            for slot in range(start, start + width):
+            for slot in range(bands[band], bands[band] + width):
                 key = key << np.uint64(8) | np.uint64(slots[row, slot])
             at = (key * _MIX >> np.uint64(24)) & room
-            while table[at] != nothing and table[at] != key:
+            while tables[band, at] != nothing and tables[band, at] != key:
                 at = (at + one) & room
             if asked < 0:
-                table[at] = key
-            elif table[at] == key:
+                tables[band, at] = key
+            elif tables[band, at] == key:
                 found[asked] = True
+                break
 
 
 @kernel
