@@ -168,9 +168,9 @@ def test_the_card_tells_what_people_found() -> None:
     said = Reviewed(read=8, good=6, bad=2, interval=(0.4093, 0.9285))
     text = card(replace(FACTS, reviewed=said))
     told = (
-        "People read 8 of the 12 rows that the rules kept, drawn evenly over the log-probability of"
-        " the instruction, and found 6 good: 75.0% (95 % interval 40.9% to 92.8%, Wilson 1927)."
-        " The 2 that they found bad were removed."
+        "People read 8 of the 12 rows that the rules kept and found 6 good: 75.0% (95 % interval"
+        " 40.9% to 92.8%, Wilson 1927). They were offered rows evenly over the log-probability of"
+        " the instruction, and may have read others. The 2 that they found bad were removed."
     )
     assert told in text.splitlines()
     assert "- The instructions are machine-made and of 12 people read 8." in text.splitlines()

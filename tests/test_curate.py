@@ -77,7 +77,7 @@ def run_of(folder: Path, rows: list[dict[str, Any]], shards: int = 1) -> Run:
         part.write_parquet(run.shard(number))
     counts = {
         "documents": 1, "bad_lines": 0, "repeated_documents": 0, "empty_documents": 0,
-        "segments": len(rows),
+        "segments": len(rows), "candidates": len(rows),
     }  # fmt: skip
     run.commit("backtranslate", "made", counts, time.time())
     return run
@@ -246,8 +246,19 @@ def test_the_ledger_and_the_card_tell_what_people_found(tmp_path: Path) -> None:
     say(run, marks[0], "bad")
     assert CliRunner().invoke(app, command).exit_code == 0
     card = (out / "README.md").read_text("utf-8")
-    assert "found 9 good: 90.0% (95 % interval 59.6% to 98.2%, Wilson 1927). The 1 that" in card
+    assert "found 9 good: 90.0% (95 % interval 59.6% to 98.2%, Wilson 1927). They were" in card
     assert "| rejected: reviewed | 1 |" in card.splitlines()
+
+
+def test_a_comment_outlives_its_verdict_and_sorts_nothing(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", [row(n) for n in range(4)])
+    curate(run, recipe_of(), LocalModels())
+    for number, mark in enumerate(marks_of(run).values()):
+        comment = "odd" if number == 0 else ""
+        for verdict in ("bad", ""):
+            say(run, mark, verdict, comment)
+    assert [(mark.verdict, mark.comment) for mark in read_marks(run).values()] == [("", "odd")]
+    assert curate(run, recipe_of(), LocalModels()).skipped
 
 
 def test_a_broken_mark_stops_curation_in_one_line(tmp_path: Path) -> None:

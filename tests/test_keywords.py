@@ -48,6 +48,11 @@ def test_a_language_without_a_list_has_keywords_all_the_same() -> None:
     assert keywords("", 3) == []
 
 
+def test_a_run_of_letters_is_no_keyword() -> None:
+    assert keywords("y" * 100_000 + " moss " + "z" * 41, 3) == ["moss"]
+    assert keywords("z" * 40, 3) == ["z" * 40]
+
+
 def test_a_prompt_names_them_after_the_text_and_never_cuts_them() -> None:
     from transformers import AutoTokenizer
 

@@ -124,7 +124,17 @@ def test_no_file_is_served(path: str, site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"7", b"\xff", b'{"verdict": "what"}', b'"' + b"a" * 70_000 + b'"']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"\xff",
+        b'{"verdict": "what"}',
+        b'"' + b"a" * 70_000 + b'"',
+        b"[" * 60_000,
+    ],
 )
 def test_what_is_no_mark_is_refused(body: bytes, site: Site) -> None:
     status, told = site.ask("POST", "/marks", body)
@@ -187,7 +197,7 @@ def test_ctrl_c_ends_it_well(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
     assert process.returncode == 0
-    assert "synth curate" in rest
+    assert f"synth curate --recipe {run.recipe} --run {run.folder}" in rest
 
 
 def _first_candidate(run: Run) -> str:

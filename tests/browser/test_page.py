@@ -2,7 +2,10 @@
 
 import json
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,7 @@ WILD = {
 def report_of(folder: Path, rows: list[dict[str, Any]], *sets: str) -> Run:
     """A run with these candidates, sorted and drawn."""
     run, recipe = run_of(folder, rows), recipe_of(*sets)
+    run.open(recipe)
     curate(run, recipe, LocalModels())
     report(run, recipe, LocalModels())
     return run
@@ -135,6 +139,68 @@ def test_a_bucket_leads_to_its_rows_and_keys_step_through_them(
     expect(page.locator(".detail article h3")).to_have_text(first)
 
 
+def test_a_bucket_has_an_address(tmp_path: Path, opened: Opened) -> None:
+    page = opened(report_of(tmp_path / "run", made(200)).report)
+    page.locator("#funnel a", has_text="near text").click()
+    expect(page.locator("#rows-title")).to_be_focused()
+    assert page.url.endswith("#rows=near_text")
+    page.reload()
+    expect(page.locator("#rows-reason")).to_have_value("near_text")
+    page.click("text=Clear")
+    page.evaluate("location.hash = '#rows=kept'")
+    expect(page.locator("#rows-reason")).to_have_value("kept")
+
+
+def test_the_rows_are_sorted_and_skipped_by_keyboard(tmp_path: Path, opened: Opened) -> None:
+    page = opened(report_of(tmp_path / "run", made(60)).report)
+    head = page.locator("#rows-table .tabulator-col[tabulator-field=logprob]")
+    head.focus()
+    for order, way in (("ascending", 1), ("descending", -1)):
+        page.keyboard.press("Enter")
+        expect(head).to_have_attribute("aria-sort", order)
+        cells = page.locator("#rows-table [tabulator-field=logprob][role=gridcell]")
+        scores = [float(score) for score in cells.all_inner_texts()]
+        assert scores == sorted(scores, key=lambda score: score * way)
+    skip = page.get_by_text("Skip the rows")
+    skip.focus()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('section').id") == "whatif"
+
+
+def test_the_value_that_a_rule_measured_is_a_column(tmp_path: Path, opened: Opened) -> None:
+    page = opened(report_of(tmp_path / "run", made(60)).report)
+    expect(page.locator("#rows-table .tabulator-col[tabulator-field=value]")).to_be_visible()
+
+
+def test_pictures_say_what_they_are(real_run: tuple[Run, Recipe], opened: Opened) -> None:
+    page = opened(real_run[0].report)
+    for chart in page.locator(".chart:visible").all():
+        chart.scroll_into_view_if_needed()
+        expect(chart.locator("svg")).to_be_visible()
+        assert "NaN" not in (chart.get_attribute("aria-label") or "NaN")
+    expect(page.locator("#funnel .chart")).to_have_attribute(
+        "aria-label", "Where every segment went"
+    )
+
+
+def test_the_headline_counts_instructions_that_there_are(tmp_path: Path, opened: Opened) -> None:
+    rows = [row(n) for n in range(5)]
+    rows[1]["instruction"] = "null"
+    page = opened(report_of(tmp_path / "run", rows).report)
+    assert number(page, ".tile:nth-child(3) strong") == 4
+    expect(page.locator(".tile:nth-child(3)")).to_contain_text("1 declined")
+
+
+def test_a_page_of_a_run_that_nobody_sorted(tmp_path: Path, opened: Opened) -> None:
+    run = run_of(tmp_path / "run", [row(n) for n in range(5)])
+    report(run, recipe_of(), LocalModels())
+    page = opened(run.report)
+    assert number(page, ".tile:nth-child(3) strong") == 5
+    expect(page.locator(".tile:nth-child(3)")).to_contain_text("not sorted yet")
+
+
 def test_a_slider_counts_as_curate_does(tmp_path: Path, opened: Opened) -> None:
     run = report_of(tmp_path / "run", made(200))
     page = opened(run.report)
@@ -144,10 +210,12 @@ def test_a_slider_counts_as_curate_does(tmp_path: Path, opened: Opened) -> None:
     page.keyboard.press("End")
     then = number(page, "#whatif-kept")
     assert then != now
-    (given,) = re.findall(r"--set (\S+)", page.locator("#whatif-set").inner_text())
-    assert curate(run, recipe_of(given), LocalModels()).counts["buckets"]["kept"] == then
     page.click("text=Show them")
     expect(page.locator("#rows-told")).to_contain_text("that would change")
+    line = page.locator("#whatif-set").inner_text()
+    assert "--set curate.min_logprob=" in line
+    subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd=tmp_path, check=True)
+    assert json.loads(run.ledger.read_text(encoding="utf-8"))["buckets"]["kept"] == then
 
 
 def test_what_is_focused_stays_when_the_grid_comes_into_sight(
@@ -166,11 +234,11 @@ def test_what_is_focused_stays_when_the_grid_comes_into_sight(
 def test_the_grid_follows_the_window(tmp_path: Path, opened: Opened) -> None:
     page = opened(report_of(tmp_path / "run", [row(n) for n in range(4)]).report)
     heads = page.locator("#rows-table .tabulator-col:visible")
-    expect(heads).to_have_count(4)
+    expect(heads).to_have_count(5)
     page.set_viewport_size({"width": 420, "height": 900})
-    expect(heads).to_have_count(2)
+    expect(heads).to_have_count(3)
     page.set_viewport_size({"width": 1280, "height": 900})
-    expect(heads).to_have_count(4)
+    expect(heads).to_have_count(5)
 
 
 @pytest.mark.parametrize("kind", WILD)

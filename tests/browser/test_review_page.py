@@ -2,11 +2,12 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from synth.models.local import LocalModels
 from synth.report.server import ReviewServer
@@ -74,6 +75,117 @@ def test_two_tabs_keep_one_anothers_marks(served: tuple[Run, ReviewServer], open
     assert len(read_marks(run)) == 3
     two.evaluate("dispatchEvent(new Event('focus'))")
     expect(two.locator("#review-told")).to_contain_text("3 of 20 rows read")
+
+
+def test_a_comment_of_another_tab_is_not_written_over(
+    served: tuple[Run, ReviewServer], opened: Opened
+) -> None:
+    run, server = served
+    one, two = opened(server.url), opened(server.url)
+    for page in (one, two):
+        page.keyboard.press("j")
+    one.keyboard.press("c")
+    one.keyboard.type("from one")
+    one.keyboard.press("Escape")
+    one.keyboard.press("g")
+    _saved(one, run, [("good", "from one")])
+    two.evaluate("dispatchEvent(new Event('focus'))")
+    expect(two.locator("#review-comment")).to_have_value("from one")
+    two.keyboard.press("b")
+    expect(two.locator("#review-told")).to_contain_text("1 bad")
+    _saved(two, run, [("bad", "from one")])
+
+
+def test_marks_arrive_in_the_order_in_which_they_were_given(
+    served: tuple[Run, ReviewServer], opened: Opened
+) -> None:
+    run, server = served
+    page = opened(server.url)
+    slow = iter([1.0])
+
+    def delayed(route: Route) -> None:
+        if route.request.method == "POST":
+            time.sleep(next(slow, 0.0))
+        route.continue_()
+
+    page.route("**/marks", delayed)
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    page.keyboard.type("why")
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    expect(page.locator("#review-told")).to_contain_text("1 bad")
+    _saved(page, run, [("bad", "why")])
+
+
+def test_a_comment_is_saved_though_its_field_is_not_left(
+    served: tuple[Run, ReviewServer], opened: Opened
+) -> None:
+    run, server = served
+    page = opened(server.url)
+    page.keyboard.press("j")
+    page.keyboard.press("c")
+    page.keyboard.type("half a sen")
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    _saved(page, run, [("", "half a sen")])
+    page.keyboard.press("j")
+    expect(page.locator("#review-comment")).to_have_value("half a sen")
+    page.keyboard.press("c")
+    page.keyboard.type("tence")
+    _saved(page, run, [("", "half a sentence")])  # after a moment
+
+
+def test_a_mark_from_elsewhere_takes_no_focus(
+    served: tuple[Run, ReviewServer], opened: Opened
+) -> None:
+    run, server = served
+    one, two = opened(server.url), opened(server.url)
+    for page in (one, two):
+        page.keyboard.press("j")
+    two.keyboard.press("c")
+    two.keyboard.type("I think")
+    one.keyboard.press("g")
+    _saved(one, run, [("good", "")])
+    two.evaluate("dispatchEvent(new Event('focus'))")
+    expect(two.locator("#review-told")).to_contain_text("1 good")
+    expect(two.locator("#review-comment")).to_be_focused()
+    two.keyboard.type(" so, by and by")
+    expect(two.locator("#review-comment")).to_have_value("I think so, by and by")
+    two.keyboard.press("Escape")
+    _saved(two, run, [("good", "I think so, by and by")])
+
+
+def test_a_button_keeps_the_focus(served: tuple[Run, ReviewServer], opened: Opened) -> None:
+    page = opened(served[1].url)
+    page.keyboard.press("j")
+    good = page.get_by_role("button", name="Good (g)")
+    good.focus()
+    page.keyboard.press("Enter")
+    expect(good).to_have_attribute("aria-pressed", "true")
+    expect(good).to_be_focused()
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
+def test_the_text_that_is_judged_is_in_view(
+    size: tuple[int, int], served: tuple[Run, ReviewServer], opened: Opened
+) -> None:
+    page = opened(served[1].url)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.locator("#rows-table button.open").first.click()
+    expect(page.locator(".detail article h3")).to_be_in_viewport()
+    expect(page.locator(".detail article pre").first).to_be_in_viewport()
+    expect(page.get_by_role("button", name="Good (g)")).to_be_in_viewport()
+
+
+def _saved(page: Page, run: Run, expected: list[tuple[str, str]]) -> None:
+    """Waits until the marks on disk are these."""
+    for _ in range(50):
+        found = [(mark.verdict, mark.comment) for mark in read_marks(run).values()]
+        if found == expected:
+            return
+        page.wait_for_timeout(100)
+    assert found == expected
 
 
 def test_a_mark_that_is_not_kept_is_told(

@@ -164,7 +164,9 @@ def serve(server: "ReviewServer", session: Session, as_json: bool) -> None:
             say(f"Marks are kept in {marks}; Ctrl-C ends this.")
         server.serve()
     if not as_json:
-        say("\n`synth curate` lets the rows go that were marked bad.")
+        from synth.stages.report import sort_again
+
+        say(f"\nThis lets the rows go that were marked bad:\n  {sort_again(session.run)}")
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401

@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._site.keep(self._sent())
         except SynthError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             self._refuse(HTTPStatus.BAD_REQUEST, "not a mark")
         else:
             self._answer(HTTPStatus.NO_CONTENT)

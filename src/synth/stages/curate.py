@@ -167,6 +167,7 @@ def _said(marks: Mapping[str, Mark]) -> list[tuple[str, str, str]]:
     return sorted(
         (name, mark.verdict, mark.comment if mark.verdict == "bad" else "")
         for name, mark in marks.items()
+        if mark.verdict
     )
 
 

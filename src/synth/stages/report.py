@@ -1,6 +1,7 @@
 """Everything in the run -> one HTML page."""
 
 import json
+import shlex
 import time
 from collections.abc import Collection
 from dataclasses import asdict
@@ -153,9 +154,17 @@ def _of_run(run: Run, recipe: Recipe) -> dict[str, Any]:
         ],
         "losses": adapter_facts(run.adapter).get("losses", []),
         "evaluation": stages["evaluate"]["counts"] if "evaluate" in stages else None,
+        "made": stages["backtranslate"]["counts"] if "backtranslate" in stages else None,
         "ledger": curated["counts"] if curated else None,
+        "command": sort_again(run),
         "marks": [asdict(mark) for mark in read_marks(run).values()],
     }
+
+
+def sort_again(run: Run) -> str:
+    """The command that sorts the run by the recipe it has, whatever else is the default."""
+    words = ["synth", "curate", "--recipe", str(run.recipe), "--run", str(run.folder)]
+    return shlex.join(words)
 
 
 def _numbers(run: Run) -> pl.DataFrame:

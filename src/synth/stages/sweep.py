@@ -1,5 +1,6 @@
 """Candidates -> how many segments each value of each threshold of `curate` would keep."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -60,6 +61,7 @@ def described(swept: Swept) -> dict[str, Any]:
     settings: type[BaseModel] = {"duplicates": Duplicates}.get("".join(keys), Curate)
     told = asdict(swept)
     del told["stays"], told["measure"]
+    told["given"] = [f"--set {shlex.quote(one)}" for one in swept.given]
     return told | {"about": settings.model_fields[section].description or ""}
 
 

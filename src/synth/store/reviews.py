@@ -83,7 +83,9 @@ def add_mark(run: Run, mark: Mark) -> Mark:
 
 
 def read_marks(run: Run) -> dict[str, Mark]:
-    """Candidate -> its latest mark, of those that were not taken back; in the order of the file.
+    """Candidate -> its latest mark; in the order of the file.
+
+    One that was taken back is left out, unless a comment is left of it.
 
     Raises:
         InputError: For a line that is no mark.
@@ -101,7 +103,7 @@ def read_marks(run: Run) -> dict[str, Mark]:
             marks[mark.candidate] = mark
         elif number < len(lines):
             raise InputError(f"{run.reviews}:{number}: {mark}; correct or delete the line")
-    return {name: mark for name, mark in marks.items() if mark.verdict}
+    return {name: mark for name, mark in marks.items() if mark.verdict or mark.comment}
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from synth.tables.candidate import Candidates
 from synth.tables.curation import look_at
 from synth.tables.fates import Fate, Fates, Mask
 from synth.tables.judging import good
-from synth.tables.kernels import COMPILE_FROM
 from synth.tables.knobs import KNOBS, NEAR, NEAR_VALUES, Knob, Value, loosened, reach, stops
 from synth.tables.looking import Look, Tools
 from synth.tables.near import Rows
@@ -25,6 +24,9 @@ from synth.tables.rules import rules
 from synth.tables.settling import Settling
 
 _BINS = 40
+
+COMPILE_FROM = 500
+"""Rows from which loops are compiled: few, as all of them are settled dozens of times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def sweep(
     now, plans = _plans(seen.measures, settings)
     settling = Settling(
         seen.facts, [seen.claims], seen.sketches, candidates, tools,
-        compiled=candidates.count >= COMPILE_FROM,
+        compiled=compiled,
     )  # fmt: skip
     del seen
     near = _near(settings)

@@ -17,19 +17,21 @@ from synth.text.control import language
 _WORD = re.compile(r"[^\W\d_]{3,}(?:['\u2019-][^\W\d_]+)*")
 _PLURAL = re.compile(r"(?:ies|y|es|s|e)$")
 _STEM = 3  # letters that stay, at least
+_LONGEST = 40  # characters; what is longer would fill a prompt and names nothing
 
 
 def keywords(text: str, count: int) -> list[str]:
     """At most so many words, the most frequent first; among equals the earlier.
 
     Singular and plural count as one and are given as they stand most often, in small letters; stop
-    words, those of the text's language, and words of one or two letters never are.
+    words, those of the text's language, words of one or two letters, and runs of letters that are
+    longer than any word never are.
     """
     common = _stop_words(language(text)) if count else frozenset()
     forms: dict[str, Counter[str]] = {}
     for match in _WORD.finditer(text.lower().replace("\u2019", "'")):
         word = match[0].removesuffix("'s")
-        if word not in common:
+        if word not in common and len(word) <= _LONGEST:
             forms.setdefault(_stem(word), Counter())[word] += 1
     ranked = sorted(forms.values(), key=Counter.total, reverse=True)  # stable: the earlier first
     return [form.most_common(1)[0][0] for form in ranked[:count]]

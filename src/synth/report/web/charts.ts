@@ -2,7 +2,6 @@
 
 import { BarChart, LineChart, SankeyChart, SunburstChart } from "echarts/charts";
 import {
-  AriaComponent,
   GridComponent,
   LegendComponent,
   LegendScrollComponent,
@@ -18,7 +17,6 @@ use([
   LineChart,
   SankeyChart,
   SunburstChart,
-  AriaComponent,
   GridComponent,
   LegendComponent,
   LegendScrollComponent,
@@ -155,7 +153,6 @@ function completed(option: Option): Option {
     color: c.series,
     textStyle: { color: c.ink, fontFamily: getComputedStyle(document.body).fontFamily },
     animation: false, // what is printed or looked at by a machine must be there at once
-    aria: { enabled: true },
     ...option,
     tooltip: {
       renderMode: "richText",

@@ -35,6 +35,13 @@ export interface Ledger {
   rejected_candidates?: Record<string, number>;
 }
 
+export interface Made {
+  documents: number;
+  segments: number;
+  candidates: number;
+  engine_errors: number;
+}
+
 /** Counts between edges; there is one edge more than counts. */
 export interface Histogram {
   name: string;
@@ -101,7 +108,7 @@ export interface Sweep {
   values: (number | null)[];
   current: number;
   kept: number[];
-  /** How `--set` is told each. */
+  /** How the command line is told each. */
   given: string[];
   /** Of the measure; empty where there is none. */
   edges: number[];
@@ -126,6 +133,10 @@ export interface Report {
   losses: LossPoint[];
   evaluation: Evaluation | null;
   ledger: Ledger | null;
+  /** What was generated, whether or not it is sorted. */
+  made: Made | null;
+  /** What sorts the run again as it is sorted now. */
+  command: string;
   portrait: Portrait | null;
   strata: { reason: string; shown: number; of: number }[];
   rows: Row[];

@@ -22,14 +22,24 @@ export function h<K extends keyof HTMLElementTagNameMap>(
 // What turns the direction of text, hides in it or commands a terminal.
 const INVISIBLE = /(?![\n\t\r\u200c\u200d])[\p{Cc}\p{Cf}]|[\ufffe\uffff]/gu;
 
+function named(character: string): string {
+  const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+  return `U+${code}`;
+}
+
+/** Text that nobody vouches for, where there can be no element: its invisible characters named. */
+export function visible(text: string): string {
+  return text.replace(INVISIBLE, named);
+}
+
 /** Text that nobody vouches for: kept apart in direction, its invisible characters shown. */
 export function untrusted(text: string, tag: "bdi" | "pre" = "bdi"): HTMLElement {
   const scrolls = tag === "pre" ? 0 : undefined;
   const shown = h(tag, { dir: "auto", class: "untrusted", tabindex: scrolls });
   let from = 0;
   for (const found of text.matchAll(INVISIBLE)) {
-    const code = (found[0].codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
-    shown.append(text.slice(from, found.index), h("span", { class: "hidden-char" }, `U+${code}`));
+    const name = h("span", { class: "hidden-char" }, named(found[0]));
+    shown.append(text.slice(from, found.index), name);
     from = found.index + found[0].length;
   }
   shown.append(text.slice(from));

@@ -22,22 +22,16 @@ export function family(reason: string): string {
   return FAMILIES.find(([, holds]) => holds(reason))?.[0] ?? "rules";
 }
 
-export function funnel(report: Report, show: (reason: string) => void): HTMLElement | null {
+export function funnel(
+  report: Report,
+  show: (reason: string) => void,
+  address: (reason: string) => string,
+): HTMLElement | null {
   const { ledger } = report;
   if (!ledger) return null;
   const buckets = Object.entries(ledger.buckets).filter(([, n]) => n > 0);
   const link = (reason: string): Node =>
-    h(
-      "a",
-      {
-        href: "#rows",
-        onclick: (event) => {
-          event.preventDefault();
-          show(reason);
-        },
-      },
-      spoken(reason),
-    );
+    h("a", { href: address(reason), onclick: () => show(reason) }, spoken(reason));
   const rows: Cell[][] = buckets.map(([reason, n]) => [
     link(reason),
     n,

@@ -10,21 +10,50 @@ export function headline(report: Report): HTMLElement {
     h("p", { class: "kicker" }, `synth ${report.synth} · report`),
     h("h1", {}, report.name),
     h("p", { class: "lead" }, report.about),
+    h("p", { class: "note made-by" }, madeBy(report)),
     h("div", { class: "tiles" }, ...tiles(report), verdict(report)),
   );
 }
 
+/** Model, recipe and versions, in a line. */
+function madeBy({ base, engine, name, synth, versions }: Report): string {
+  const packages = Object.entries(versions).filter(([what]) => what !== "synth");
+  const used = packages.map(([what, version]) => `${what} ${version}`);
+  return [`base ${base}`, `engine ${engine}`, `recipe ${name}`, `synth ${synth}`, ...used].join(
+    " · ",
+  );
+}
+
 function tiles(report: Report): HTMLElement[] {
-  const { ledger } = report;
-  if (!ledger) return [];
-  const skipped = Object.entries(ledger.buckets)
-    .filter(([name]) => name.startsWith("segment_"))
-    .reduce((sum, [, n]) => sum + n, 0);
+  const { ledger, made } = report;
+  if (!ledger)
+    return made
+      ? [
+          tile("documents", made.documents, "read"),
+          tile("segments", made.segments, "cut from them"),
+          tile("candidates", made.candidates, `by ${report.engine}; not sorted yet`),
+        ]
+      : [];
+  const sum = (holds: (bucket: string) => boolean): number =>
+    Object.entries(ledger.buckets)
+      .filter(([name]) => holds(name))
+      .reduce((all, [, n]) => all + n, 0);
+  const skipped = sum((name) => name.startsWith("segment_"));
+  const failed = sum((name) => name === "engine_error");
+  const declined = sum((name) => name === "declined");
+  const without = [
+    declined && `${count(declined)} declined`,
+    failed && `${count(failed)} failed in the engine`,
+  ].filter(Boolean);
   const kept = ledger.buckets.kept ?? 0;
   return [
     tile("documents", ledger.documents, losses(ledger)),
     tile("segments", ledger.segments, `${count(skipped)} not worth a candidate`),
-    tile("with an instruction", ledger.segments - skipped, `by ${report.engine}`),
+    tile(
+      "with an instruction",
+      ledger.segments - skipped - failed - declined,
+      [`by ${report.engine}`, ...without].join("; "),
+    ),
     tile("kept", kept, `${percent(kept, ledger.segments)} of the segments`),
   ];
 }

@@ -16,7 +16,7 @@ const reviewing = report.review ? new Reviewing(report) : null;
 const browser = report.rows.length ? new Browser(report, reviewing) : null;
 const rows = [reviewing?.element, browser?.element];
 const rest = [
-  funnel(report, (reason) => void browser?.show(reason)),
+  funnel(report, (reason) => void browser?.show(reason), Browser.link),
   training(report),
   portrait(report),
 ];
@@ -37,5 +37,8 @@ document.body.replaceChildren(
   h("nav", { "aria-label": "Sections" }, ...links),
   h("main", { id: "main" }, ...sections),
 );
-if (browser) reviewing?.start(browser);
+if (browser && reviewing) {
+  document.body.classList.add("reviewing");
+  reviewing.start(browser);
+}
 document.documentElement.dataset.ready = "yes";

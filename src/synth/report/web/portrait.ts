@@ -2,7 +2,7 @@
 
 import { axis, type Colours, GRID, picture } from "./charts";
 import type { Histogram, Portrait, Report } from "./data";
-import { count, h, section, spoken } from "./dom";
+import { count, h, section, spoken, visible } from "./dom";
 
 export function portrait(report: Report): HTMLElement | null {
   const { portrait: data } = report;
@@ -66,7 +66,7 @@ export function histogram(data: Histogram): HTMLElement {
       }),
       yAxis: axis(c, share ? "% of each" : "rows", { type: "value", nameGap: 42 }),
       series: names.map((name, at) => ({
-        name,
+        name: spoken(name),
         ...(share ? OUTLINE : { type: "bar", stack: "all", barCategoryGap: "8%" }),
         data: values(at),
         color: colour(c, name, at),
@@ -147,7 +147,12 @@ function shares({ languages, sources, licences }: Portrait): HTMLElement[] {
     );
   if (sources.length > 1 || sources[0]?.[0])
     figures.push(
-      bars("Sources", "Rows by where their document is from.", ["kept", "rejected"], sources),
+      bars(
+        "Sources",
+        "Rows by where their document is from.",
+        ["kept", "rejected"],
+        sources.map(([name, kept, gone]) => [name || "not stated", kept, gone]),
+      ),
     );
   if (licences.length)
     figures.push(
@@ -165,8 +170,9 @@ function bars(
   title: string,
   note: string,
   names: [string, string],
-  rows: [string, number, number][],
+  found: [string, number, number][],
 ): HTMLElement {
+  const rows = found.map(([name, ...n]): [string, number, number] => [visible(name), ...n]);
   const shown = rows.slice(0, 15).reverse();
   return picture({
     title,

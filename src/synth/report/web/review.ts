@@ -6,12 +6,33 @@ import { type Browser, type Marking, typing } from "./rows";
 
 type Verdict = Mark["verdict"];
 
+const VERDICTS: [verdict: Verdict, label: string][] = [
+  ["good", "Good (g)"],
+  ["bad", "Bad (b)"],
+  ["", "Take back (u)"],
+];
+const PAUSE = 700; // milliseconds without a letter, after which a comment is saved
+
+/** The controls of the opened row; they stay as they are while marks come and go. */
+interface Controls {
+  row: Row;
+  buttons: Map<Verdict, HTMLElement>;
+  comment: HTMLTextAreaElement;
+  /** Whether letters were typed that are not saved yet. */
+  typed: boolean;
+  pause: number;
+}
+
 export class Reviewing implements Marking {
   readonly element: HTMLElement;
   private readonly marks = new Map<string, Mark>();
   private readonly told = h("p", { id: "review-told", role: "status" });
   private readonly report: Report;
   private browser: Browser | null = null;
+  private controls: Controls | null = null;
+  /** The last mark on its way; the next one waits for its answer, so that none overtakes another. */
+  private sending: Promise<boolean> = Promise.resolve(true);
+  private underWay = 0;
 
   constructor(report: Report) {
     this.report = report;
@@ -31,8 +52,10 @@ export class Reviewing implements Marking {
     void this.refresh();
     addEventListener("keydown", (event) => this.key(event));
     addEventListener("focus", () => void this.refresh());
+    addEventListener("pagehide", () => this.flush());
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden) void this.refresh();
+      if (document.hidden) this.flush();
+      else void this.refresh();
     });
   }
 
@@ -41,35 +64,58 @@ export class Reviewing implements Marking {
   }
 
   panel(row: Row): HTMLElement {
-    const mark = this.marks.get(row.candidate);
+    this.flush();
     const comment = h("textarea", { id: "review-comment", rows: 2, maxlength: 2000 });
-    comment.value = mark?.comment ?? "";
-    comment.addEventListener("change", () => void this.save(row, this.verdict(row), comment.value));
-    const button = (verdict: Verdict, label: string): HTMLElement =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: `mark ${verdict}`,
-          "aria-pressed": String(this.verdict(row) === verdict && verdict !== ""),
-          onclick: () => void this.save(row, verdict, comment.value),
-        },
-        label,
-      );
+    const buttons = new Map(
+      VERDICTS.map(([verdict, label]): [Verdict, HTMLElement] => [
+        verdict,
+        h(
+          "button",
+          {
+            type: "button",
+            class: `mark ${verdict}`,
+            onclick: () => void this.save(row, verdict, comment.value),
+          },
+          label,
+        ),
+      ]),
+    );
+    const controls: Controls = { row, buttons, comment, typed: false, pause: 0 };
+    comment.addEventListener("input", () => {
+      controls.typed = true;
+      clearTimeout(controls.pause);
+      controls.pause = setTimeout(() => this.flush(), PAUSE);
+    });
+    comment.addEventListener("change", () => this.flush());
+    this.controls = controls;
+    this.show(row);
     return h(
       "div",
       { class: "marking" },
-      button("good", "Good (g)"),
-      button("bad", "Bad (b)"),
-      button("", "Take back (u)"),
+      ...buttons.values(),
       h("label", { for: "review-comment" }, "Comment (c)"),
       comment,
     );
   }
 
+  show(row: Row): void {
+    if (this.controls?.row !== row) return;
+    const { buttons, comment, typed } = this.controls;
+    for (const [verdict, button] of buttons)
+      button.setAttribute("aria-pressed", String(verdict !== "" && this.verdict(row) === verdict));
+    if (!typed) comment.value = this.marks.get(row.candidate)?.comment ?? "";
+  }
+
+  /** Saves a comment that is still being typed. */
+  private flush(): void {
+    const { controls } = this;
+    if (!controls?.typed) return;
+    void this.save(controls.row, this.verdict(controls.row), controls.comment.value);
+  }
+
   private key(event: KeyboardEvent): void {
     const row = this.browser?.opened;
-    const comment = document.getElementById("review-comment") as HTMLTextAreaElement | null;
+    const comment = this.controls?.comment;
     if (event.key === "Escape") comment?.blur();
     if (!row || event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
     const verdicts: Record<string, Verdict> = { g: "good", b: "bad", u: "" };
@@ -78,37 +124,65 @@ export class Reviewing implements Marking {
     else if (verdict === undefined) return;
     else
       void this.save(row, verdict, comment?.value ?? "").then(
-        (saved) => saved && verdict && this.browser?.step(1),
+        (saved) => saved && verdict && this.browser?.opened === row && this.browser.step(1),
       );
     event.preventDefault();
   }
 
-  private async save(row: Row, verdict: Verdict, comment: string): Promise<boolean> {
-    const mark = { candidate: row.candidate, verdict, comment };
-    try {
-      const answer = await this.ask("marks", { method: "POST", body: JSON.stringify(mark) });
-      if (!answer.ok) throw new Error((await answer.text()).slice(0, 200));
-    } catch (error) {
-      this.told.textContent = `Not saved: ${error instanceof Error ? error.message : error}. Is synth review still running?`;
-      this.told.classList.add("failed");
-      return false;
+  /** Shows the mark at once and sends it; takes it back if nobody answers. */
+  private save(row: Row, verdict: Verdict, comment: string): Promise<boolean> {
+    const { candidate } = row;
+    const mark: Mark = { candidate, verdict, comment };
+    const before = this.marks.get(candidate);
+    if (this.controls?.row === row) {
+      this.controls.typed = false;
+      clearTimeout(this.controls.pause);
     }
-    this.told.classList.remove("failed");
-    this.marks.set(row.candidate, mark);
+    this.mark(row, mark);
+    this.underWay += 1;
+    this.sending = this.sending.then(async () => {
+      const failure = await this.post(mark);
+      this.underWay -= 1;
+      this.told.classList.toggle("failed", failure !== null);
+      if (failure === null) return true;
+      if (this.marks.get(candidate) === mark) this.mark(row, before);
+      this.told.textContent = `Not saved: ${failure}. Is synth review still running?`;
+      return false;
+    });
+    return this.sending;
+  }
+
+  private mark(row: Row, mark: Mark | undefined): void {
+    if (mark) this.marks.set(row.candidate, mark);
+    else this.marks.delete(row.candidate);
     this.tell();
-    await this.browser?.remark(row);
-    return true;
+    void this.browser?.remark(row);
+  }
+
+  private async post(mark: Mark): Promise<string | null> {
+    try {
+      // Sent to its end though the page may be left meanwhile.
+      const body = JSON.stringify(mark);
+      const answer = await this.ask("marks", { method: "POST", body, keepalive: true });
+      return answer.ok ? null : (await answer.text()).slice(0, 200).trim();
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   private async refresh(): Promise<void> {
     const answer = await this.ask("marks").catch(() => null);
     if (!answer?.ok) return;
+    const marks = (await answer.json()) as Mark[];
+    if (this.underWay) return; // what was read is older than what is shown
     const before = new Map(this.marks);
-    this.take((await answer.json()) as Mark[]);
+    this.take(marks);
     this.tell();
-    for (const row of this.report.rows)
-      if (this.verdict(row) !== (before.get(row.candidate)?.verdict ?? ""))
+    for (const row of this.report.rows) {
+      const [old, now] = [before.get(row.candidate), this.marks.get(row.candidate)];
+      if (old?.verdict !== now?.verdict || old?.comment !== now?.comment)
         await this.browser?.remark(row);
+    }
   }
 
   private ask(what: string, more: RequestInit = {}): Promise<Response> {

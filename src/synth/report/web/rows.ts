@@ -11,7 +11,7 @@ import {
   Tabulator,
 } from "tabulator-tables";
 import type { Report, Row } from "./data";
-import { count, h, section, short, spoken, untrusted } from "./dom";
+import { count, h, section, short, spoken, untrusted, visible } from "./dom";
 import { opened } from "./row";
 
 Tabulator.registerModule([
@@ -29,9 +29,12 @@ export interface Marking {
   verdict(row: Row): "good" | "bad" | "";
   /** What stands above an opened row. */
   panel(row: Row): HTMLElement;
+  /** Shows the row's mark as it is now, if the row is the opened one. */
+  show(row: Row): void;
 }
 
 const ASKED = "?";
+const NARROW = 760; // pixels; the opened row then stands below the grid
 
 type Wanted = (row: Row) => boolean;
 
@@ -40,7 +43,13 @@ export class Browser {
   private readonly report: Report;
   private readonly table: Tabulator;
   private readonly ready: Promise<void>;
-  private readonly detail = h("div", { class: "detail", "aria-live": "polite" });
+  private readonly detail = h("div", {
+    class: "detail",
+    role: "region",
+    "aria-label": "The opened row",
+    tabindex: 0,
+  });
+  private readonly spoken = h("p", { class: "spoken", role: "status" });
   private readonly told = h("p", { class: "note", id: "rows-told", role: "status" });
   private readonly search = h("input", {
     type: "search",
@@ -79,16 +88,33 @@ export class Browser {
       h("p", {}, this.sampling()),
       this.filters(sources.length > 1),
       this.told,
+      h("a", { href: "#rows-end", class: "skip" }, "Skip the rows"),
       h("div", { class: "browser" }, grid, this.detail),
+      this.spoken,
+      h("span", { id: "rows-end", tabindex: -1 }),
     );
     this.table = this.made(grid);
     this.ready = new Promise((built) => this.table.on("tableBuilt", () => built()));
     // Rows are reached by their buttons; a grid may hold nothing else that takes the focus.
-    void this.ready.then(() =>
-      grid.querySelector(".tabulator-tableholder")?.removeAttribute("tabindex"),
-    );
+    void this.ready.then(() => {
+      grid.setAttribute("aria-label", "Rows");
+      grid.querySelector(".tabulator-tableholder")?.removeAttribute("tabindex");
+      this.sortByKeyboard();
+    });
     void this.filter();
     addEventListener("keydown", (event) => this.key(event));
+    addEventListener("hashchange", () => this.follow());
+    this.follow();
+  }
+
+  /** The address of the rows of a reason. */
+  static link(reason: string): string {
+    return `#rows=${encodeURIComponent(reason)}`;
+  }
+
+  private follow(): void {
+    const named = /^#rows=(.+)$/.exec(location.hash)?.[1];
+    if (named) void this.show(decodeURIComponent(named));
   }
 
   /** Shows the rows of a reason, all other filters let go. */
@@ -97,7 +123,7 @@ export class Browser {
     this.extra = null;
     this.reason.value = reason;
     await this.filter();
-    this.element.scrollIntoView();
+    this.comeTo();
   }
 
   /** Shows the rows for which something holds, such as those that a changed threshold moves. */
@@ -105,14 +131,26 @@ export class Browser {
     this.reason.value = "";
     this.extra = { name, wanted };
     await this.filter();
+    this.comeTo();
+  }
+
+  /** Brings the section into view, and whoever goes on by keyboard into it. */
+  comeTo(): void {
     this.element.scrollIntoView();
+    const title = this.element.querySelector("h2");
+    title?.setAttribute("tabindex", "-1");
+    title?.focus({ preventScroll: true });
   }
 
   /** Draws a row's mark again. */
   async remark(row: Row): Promise<void> {
     await this.ready;
-    this.table.getRow(row.candidate)?.reformat();
-    if (this.open === row) this.openRow(row);
+    this.marking?.show(row);
+    const line = this.table.getRow(row.candidate);
+    if (!line) return;
+    const focused = line.getElement().contains(document.activeElement);
+    line.reformat();
+    if (focused) line.getElement().querySelector("button")?.focus({ preventScroll: true });
   }
 
   get opened(): Row | null {
@@ -198,12 +236,13 @@ export class Browser {
       placeholder: "No row is like this",
       columnDefaults: { headerHozAlign: "left" },
       columns: [
-        { title: "fate", field: "reason", width: 120, formatter: fate },
+        { title: "fate", field: "reason", width: 108, responsive: 0, formatter: fate },
         {
           title: "instruction",
           field: "instruction",
           widthGrow: 3,
-          minWidth: 180,
+          minWidth: 150,
+          responsive: 0,
           formatter: (cell) =>
             this.button(cell.getRow().getData() as Row, cell.getValue() as string | null),
         },
@@ -211,14 +250,14 @@ export class Browser {
           title: "text",
           field: "text",
           widthGrow: 3,
-          minWidth: 200,
-          responsive: 2,
+          minWidth: 150,
+          responsive: 3,
           formatter: (cell) => untrusted(short(String(cell.getValue()), 90)),
         },
         {
           title: "log-prob.",
           field: "logprob",
-          width: 96,
+          width: 88,
           hozAlign: "right",
           sorter: "number",
           responsive: 1,
@@ -227,8 +266,8 @@ export class Browser {
         {
           title: "value",
           field: "value",
-          width: 110,
-          responsive: 3,
+          width: 86,
+          responsive: 2,
           formatter: (cell) => untrusted(short(String(cell.getValue() ?? ""), 24)),
         },
         ...(marks
@@ -236,7 +275,8 @@ export class Browser {
               {
                 title: "mark",
                 field: "candidate",
-                width: 80,
+                width: 64,
+                responsive: 0,
                 headerSort: false,
                 formatter: (cell: CellComponent) =>
                   badge(marks.verdict(cell.getRow().getData() as Row)),
@@ -276,6 +316,23 @@ export class Browser {
   private openRow(row: Row): void {
     this.open = row;
     this.detail.replaceChildren(this.marking?.panel(row) ?? "", opened(row, this.report));
+    this.detail.scrollTop = 0;
+    this.spoken.textContent = `${spoken(row.reason)}: ${short(row.instruction ?? "no instruction", 200)}`;
+    if (innerWidth <= NARROW) this.detail.scrollIntoView();
+  }
+
+  private sortByKeyboard(): void {
+    for (const column of this.table.getColumns()) {
+      const head = column.getElement();
+      if (!head.classList.contains("tabulator-sortable")) continue;
+      head.tabIndex = 0;
+      head.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        const falls = head.getAttribute("aria-sort") === "ascending";
+        this.table.setSort(column.getField(), falls ? "desc" : "asc");
+      });
+    }
   }
 
   private key(event: KeyboardEvent): void {
@@ -324,7 +381,8 @@ function badge(verdict: string): HTMLElement {
 }
 
 function choice(id: string, options: [value: string, label: string][]): HTMLSelectElement {
-  return h("select", { id }, ...options.map(([value, label]) => h("option", { value }, label)));
+  const option = ([value, label]: [string, string]) => h("option", { value }, visible(label));
+  return h("select", { id }, ...options.map(option));
 }
 
 function labelled(name: string, input: HTMLElement): HTMLElement {

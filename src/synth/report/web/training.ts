@@ -83,6 +83,11 @@ const SHARES = [
   "null_recall",
 ];
 
+/** Self-BLEU is told in percent. */
+function share(of: Record<string, number>, name: string): number {
+  return (of[name] ?? 0) / (name === "self_bleu" ? 100 : 1);
+}
+
 function card(evaluation: Evaluation): HTMLElement {
   const { before, after, reference } = evaluation;
   const names = [...new Set([before, after, reference].flatMap((of) => Object.keys(of)))];
@@ -127,8 +132,8 @@ function bars(c: Colours, names: string[], { before, after }: Evaluation): Optio
     xAxis: axis(c, "share", { type: "value", max: 1 }),
     yAxis: axis(c, "", { type: "category", data: names.map(spoken) }),
     series: [
-      { name: "before", type: "bar", data: names.map((n) => before[n]), color: c.muted },
-      { name: "after", type: "bar", data: names.map((n) => after[n]), color: c.accent },
+      { name: "before", type: "bar", data: names.map((n) => share(before, n)), color: c.muted },
+      { name: "after", type: "bar", data: names.map((n) => share(after, n)), color: c.accent },
     ],
   };
 }

@@ -38,8 +38,8 @@ export function whatIf(report: Report, browser: Browser): HTMLElement | null {
         ` ${count(leave)} would leave and ${count(back)} come back.` +
         (some.length > 1 ? " With several sliders moved the count is an estimate." : "")
       : "Exact for one slider at a time; nothing is moved yet.";
-    const given = some.map(({ sweep, input }) => `--set ${sweep.given[at(input)]}`);
-    line.textContent = given.length ? `synth curate ${given.join(" ")}` : "synth curate";
+    const given = some.map(({ sweep, input }) => sweep.given[at(input)] ?? "");
+    line.textContent = [report.command, ...given].join(" ");
     show.disabled = leave + back === 0;
   };
   show.addEventListener("click", () => void browser.showWhere("that would change", changes));

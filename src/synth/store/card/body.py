@@ -117,9 +117,10 @@ def _reviewed(facts: CardFacts) -> str:
     low, high = said.interval
     gone = f" The {said.bad} that they found bad were removed." if said.bad else ""
     return (
-        f"People read {said.read} of the {_passed(facts)} rows that the rules kept, drawn evenly"
-        f" over the log-probability of the instruction, and found {said.good} good:"
-        f" {said.good / said.read:.1%} (95 % interval {low:.1%} to {high:.1%}, Wilson 1927).{gone}"
+        f"People read {said.read} of the {_passed(facts)} rows that the rules kept and found"
+        f" {said.good} good: {said.good / said.read:.1%} (95 % interval {low:.1%} to {high:.1%},"
+        " Wilson 1927). They were offered rows evenly over the log-probability of the instruction,"
+        f" and may have read others.{gone}"
     )
 
 
