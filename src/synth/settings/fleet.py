@@ -21,6 +21,6 @@ class Ray(Section):
     cpus: float = Field(1.0, gt=0)
     """CPUs of an engine; one of the cluster stays free for reading and cutting."""
     partition_rows: int = Field(65_536, ge=1)
-    """Segments that one task of `curate` and `export` works on."""
+    """Segments that one task of `curate` works on."""
     piece_mib: float = Field(32.0, gt=0)
     """The corpus is cut into pieces of about so many MiB (on disk), each the work of one engine."""
