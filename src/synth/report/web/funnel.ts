@@ -71,7 +71,13 @@ function sankey(c: Colours, buckets: [string, number][]): Option {
   const nodes: object[] = [{ name: "segments", itemStyle: { color: c.accent } }];
   for (const name of families.keys())
     nodes.push({ name: ` ${name}`, itemStyle: { color: c.muted } });
-  for (const [reason] of buckets) {
+  // In the order given, kind by kind and what is kept last: else they are drawn across one another.
+  const kinds = [...families.keys()];
+  const ordered = [
+    ...kinds.flatMap((kind) => gone.filter(([reason]) => family(reason) === kind)),
+    ...buckets.filter(([reason]) => reason === "kept"),
+  ];
+  for (const [reason] of ordered) {
     const color = reason === "kept" ? c.kept : c.gone;
     nodes.push({ name: reason, itemStyle: { color }, depth: 2 });
   }
@@ -90,6 +96,7 @@ function sankey(c: Colours, buckets: [string, number][]): Option {
         nodeWidth: 14,
         nodeGap: 15,
         draggable: false,
+        layoutIterations: 0,
         emphasis: { focus: "adjacency" },
         data: nodes,
         links,
