@@ -129,7 +129,7 @@ export class Reviewing implements Marking {
     event.preventDefault();
   }
 
-  /** Shows the mark at once and sends it; takes it back if nobody answers. */
+  /** Shows the mark at once and sends it; counts it once it is kept, else takes it back. */
   private save(row: Row, verdict: Verdict, comment: string): Promise<boolean> {
     const { candidate } = row;
     const mark: Mark = { candidate, verdict, comment };
@@ -144,7 +144,10 @@ export class Reviewing implements Marking {
       const failure = await this.post(mark);
       this.underWay -= 1;
       this.told.classList.toggle("failed", failure !== null);
-      if (failure === null) return true;
+      if (failure === null) {
+        this.tell();
+        return true;
+      }
       if (this.marks.get(candidate) === mark) this.mark(row, before);
       this.told.textContent = `Not saved: ${failure}. Is synth review still running?`;
       return false;
@@ -155,7 +158,6 @@ export class Reviewing implements Marking {
   private mark(row: Row, mark: Mark | undefined): void {
     if (mark) this.marks.set(row.candidate, mark);
     else this.marks.delete(row.candidate);
-    this.tell();
     void this.browser?.remark(row);
   }
 

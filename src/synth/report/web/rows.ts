@@ -109,12 +109,12 @@ export class Browser {
 
   /** The address of the rows of a reason. */
   static link(reason: string): string {
-    return `#rows=${encodeURIComponent(reason)}`;
+    return `#rows=${reason}`;
   }
 
   private follow(): void {
-    const named = /^#rows=(.+)$/.exec(location.hash)?.[1];
-    if (named) void this.show(decodeURIComponent(named));
+    const named = /^#rows=(\w+)$/.exec(location.hash)?.[1];
+    if (named) void this.show(named);
   }
 
   /** Shows the rows of a reason, all other filters let go. */
