@@ -81,9 +81,7 @@ def test_a_comment_of_another_tab_is_not_written_over(
     served: tuple[Run, ReviewServer], opened: Opened
 ) -> None:
     run, server = served
-    one, two = opened(server.url), opened(server.url)
-    for page in (one, two):
-        page.keyboard.press("j")
+    one, two = _at_one_row(opened, server)
     one.keyboard.press("c")
     one.keyboard.type("from one")
     one.keyboard.press("Escape")
@@ -140,9 +138,7 @@ def test_a_mark_from_elsewhere_takes_no_focus(
     served: tuple[Run, ReviewServer], opened: Opened
 ) -> None:
     run, server = served
-    one, two = opened(server.url), opened(server.url)
-    for page in (one, two):
-        page.keyboard.press("j")
+    one, two = _at_one_row(opened, server)
     two.keyboard.press("c")
     two.keyboard.type("I think")
     one.keyboard.press("g")
@@ -176,6 +172,14 @@ def test_the_text_that_is_judged_is_in_view(
     expect(page.locator(".detail article h3")).to_be_in_viewport()
     expect(page.locator(".detail article pre").first).to_be_in_viewport()
     expect(page.get_by_role("button", name="Good (g)")).to_be_in_viewport()
+
+
+def _at_one_row(opened: Opened, server: ReviewServer) -> tuple[Page, Page]:
+    """Two tabs that show the same row."""
+    tabs = opened(server.url), opened(server.url)
+    for tab in tabs:
+        tab.keyboard.press("j")
+    return tabs
 
 
 def _saved(page: Page, run: Run, expected: list[tuple[str, str]]) -> None:
