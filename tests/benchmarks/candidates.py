@@ -13,6 +13,7 @@ import polars as pl
 
 import planted  # type: ignore[import-not-found]  # lies beside this file
 from synth.recipe import load_recipe
+from synth.store.files import CODEC, write_parquet
 from synth.store.run import Run
 
 _SHARD = 100_000
@@ -39,10 +40,10 @@ def write(folder: Path, count: int, questions: Path, seed: int, more: list[str])
     texts.unlink()
     run = Run(folder)
     run.segments.parent.mkdir()
-    _segments(rows).write_parquet(run.segments, row_group_size=16384)
+    _segments(rows).write_parquet(run.segments, row_group_size=16384, compression=CODEC)
     answers = _answers(rows, seed)
     for number, shard in enumerate(answers.iter_slices(_SHARD)):
-        shard.write_parquet(run.shard(number))
+        write_parquet(run.shard(number), shard)
     benchmark = {"benchmarks": [{"path": str(questions)}]}
     arguments = ["--set", f"curate.contamination={json.dumps(benchmark)}", *more]
     (folder / "arguments.json").write_text(json.dumps(arguments))

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from synth.records import Part, Segment
 from synth.settings import Generate
 from synth.store.candidates import Asked, readable, usable
-from synth.store.files import whole, write_text
+from synth.store.files import CODEC, whole, write_text
 from synth.store.run import Run
 
 _ASKED = pa.schema(
@@ -64,7 +64,7 @@ def writing_asked(run: Run, part: Part, *, texts: bool) -> Iterator[Callable[[As
 
     with (
         whole(run.asked_of(part)) as path,
-        pq.ParquetWriter(path, _ASKED, compression="zstd") as writer,
+        pq.ParquetWriter(path, _ASKED, compression=CODEC) as writer,
     ):
         yield add
         flush()

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from synth.errors import RunError
 from synth.records import WHOLE, BadLine, Completion, Part, Segment
 from synth.settings import Generate
-from synth.store.files import whole, write_parquet
+from synth.store.files import CODEC, whole, write_parquet
 from synth.store.idset import IdSet
 from synth.store.repeats import Repeats, repeats
 from synth.store.run import Run
@@ -114,7 +114,7 @@ def writing_segments(run: Run, part: Part = WHOLE) -> Iterator[SegmentWriter]:
     """A writer of a part's segments; the file is whole when the block ends without error."""
     with (
         whole(run.segments_of(part)) as path,
-        pq.ParquetWriter(path, _SEGMENT, compression="zstd") as file,
+        pq.ParquetWriter(path, _SEGMENT, compression=CODEC) as file,
     ):
         writer = SegmentWriter(file)
         yield writer

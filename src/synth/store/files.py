@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from synth.errors import RunError, is_full
+
+CODEC: Literal["lz4"] = "lz4"
+"""How parquet rests in a run, where it is read several times: unpacked in half the time of zstd,
+and 1.6 times as large. What is published is zstd."""
 
 
 @contextmanager
@@ -53,7 +57,7 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Writes a parquet file whole."""
     with whole(path) as part:
-        frame.write_parquet(part)
+        frame.write_parquet(part, compression=CODEC)
 
 
 _ROW_GROUP = 1 << 15
@@ -71,7 +75,7 @@ class RowGroups:
         self._held: list[pl.DataFrame] = []
         self._rows = 0
         self._empty = pl.DataFrame(schema=schema)
-        self._writer = pq.ParquetWriter(path, self._empty.to_arrow().schema, compression="zstd")
+        self._writer = pq.ParquetWriter(path, self._empty.to_arrow().schema, compression=CODEC)
         self._thread = ThreadPoolExecutor(1)
         self._under_way: Future[None] | None = None
 
