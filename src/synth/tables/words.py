@@ -18,7 +18,7 @@ Places = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Marks = npt.NDArray[np.uint8]
 
-SLICE = 2048
+SLICE = 8192
 """Texts that are best looked at together: their words fit the processor's cache."""
 
 _BASE = 0x9E3779B97F4A7C15
