@@ -128,6 +128,31 @@ def test_private_data_is_nowhere_in_what_is_written(tmp_path: Path) -> None:
     assert MAIL in pl.read_parquet(run.curated).write_json()
 
 
+@pytest.mark.parametrize("damage", ["lose", "cut", "change the ledger"])
+def test_what_is_lost_of_the_sorted_is_made_again(damage: str, tmp_path: Path) -> None:
+    rows = made(30)
+    run, recipe = run_of(tmp_path / "run", rows), recipe_of()
+    assert not curate(run, recipe, LocalModels()).skipped
+    whole = hashes(run)
+    assert curate(run, recipe, LocalModels()).skipped
+    if damage == "lose":
+        run.rejected_file(0).unlink()
+    elif damage == "cut":
+        run.rejected_file(0).write_bytes(run.rejected_file(0).read_bytes()[:-9])
+        with pytest.raises(RunError, match=r"cannot be read .*run `synth curate`"):
+            explain(run, recipe, rows[0]["segment_id"])
+    else:
+        run.ledger.write_text("{}")
+    assert not curate(run, recipe, LocalModels()).skipped
+    assert hashes(run) == whole
+
+
+def test_a_benchmark_without_a_question_is_an_error(tmp_path: Path) -> None:
+    run, name = run_of(tmp_path / "run", made(5)), exam(tmp_path, "", " ")
+    with pytest.raises(InputError, match="no question in the column 'question'"):
+        curate(run, recipe_of(name), LocalModels())
+
+
 def test_a_shard_without_a_column_is_named(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", made(30), shards=3)
     pl.read_parquet(run.shard(1)).drop("logprob").write_parquet(run.shard(1))

@@ -75,3 +75,17 @@ def test_bundled_paths_lie_in_the_package() -> None:
     assert resolve_path("data/nano") == Path("data/nano")
     with pytest.raises(InputError, match="does not come with this"):
         resolve_path("bundled:data/mega")
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("curate.r_ifd=[1, 0]", "r_ifd would be at least 1 and at most 0"),
+        ("curate.min_instruction_chars=600", "instruction_chars would be at least 600"),
+        ("curate.max_logprob=-3", "logprob would be at least -2 and at most -3"),
+        ("curate.languages=[english]", "pattern"),
+    ],
+)
+def test_limits_that_nothing_can_meet_are_refused(override: str, told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        load_recipe("nano", [override])

@@ -280,6 +280,10 @@ def test_an_own_rule_shows_itself_where_it_has_no_value() -> None:
         ("bad", "text > 3", None, "bad.*compare"),
         ("bad", "true", None, "bad.*row"),
         ("bad", "avg(text_words) > 3", None, "bad.*row"),
+        ("bad", "logprob >= avg(logprob)", None, "bad.*more than its row"),
+        ("bad", "lead(tokens) over (order by tokens) > 3", None, "bad.*more than its row"),
+        ("bad", "tokens > 3", "rank() over (order by tokens)", "bad.*more than its row"),
+        ("bad", "text_words > 3", "string_to_array(text, ' ')", "bad.*list"),
         ("bad", "text_words > 3", "nope(text)", "bad.*nope"),
         ("copied", "text_words > 3", None, "copied.*taken"),
         ("likely", "text_words > 3", None, "likely.*taken"),
@@ -293,6 +297,22 @@ def test_an_own_rule_that_cannot_be_used_is_told_before_any_row_is_judged(
     with pytest.raises(RecipeError, match=told) as raised:
         Look(own(name, good, value), TOOLS, compiled=False)
     assert "\n" not in str(raised.value)
+
+
+def test_an_own_rule_may_speak_of_what_it_may_not_do() -> None:
+    settings = own("mine", "text NOT IN ('Len', 'Agg') AND instruction <> 'Over'")
+    assert verdicts({}, settings=settings) == verdicts({})
+
+
+@pytest.mark.parametrize("sql", ["CAST(instruction AS INTEGER) > 3", "CAST(text AS DATE) IS NULL"])
+def test_an_own_rule_that_fails_on_a_row_is_told_in_a_line(sql: str) -> None:
+    with pytest.raises(RecipeError, match=r"mine: fails on a row: .*TRY_CAST") as raised:
+        verdicts({}, settings=own("mine", sql))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_score_that_is_no_number_is_not_likely() -> None:
+    assert verdicts({"logprob": float("nan")}) == [("unlikely", "NaN")]
 
 
 def test_two_own_rules_have_two_names() -> None:

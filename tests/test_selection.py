@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from synth.errors import RecipeError
 from synth.settings import Select
@@ -103,6 +104,18 @@ def test_shares_that_no_rows_can_have_are_an_error() -> None:
         0: ("quota", "language=en: 0.7"),
         1: ("quota", "language=de: 0.3"),
     }
+
+
+def test_what_the_budget_leaves_out_is_not_the_quotas_doing() -> None:
+    found = gone(languages("en", "en", "de"), rows=1, quotas={"language": {"en": 1.0}})
+    assert found == {1: ("not_selected", "1"), 2: ("not_selected", "1")}
+
+
+def test_a_quota_on_what_no_row_has_is_an_error() -> None:
+    with pytest.raises(RecipeError, match=r"quotas\.language: no row has this"):
+        gone(languages(None, None), quotas={"language": {"en": 0.5}})
+    with pytest.raises(ValidationError, match="less than or equal to 1"):
+        Select(quotas={"language": {"en": 50.0}})
 
 
 def test_two_quotas_hold_together() -> None:
@@ -233,6 +246,7 @@ def test_what_is_asked_holds_for_what_is_taken(
     for key, shares in asked["quotas"].items():
         there = [shares.get(value, shares.get("*", 1.0)) for value in set(rows[key].fill_null(""))]
         assume(not there or sum(there) >= 1)
+        assume(not rows.height or not rows[key].is_null().all())
     found = gone(rows, circle(*angles), **asked)
     taken = rows.filter(~pl.col("position").is_in(list(found)))
     assert taken.height <= asked.get("rows", rows.height)

@@ -292,6 +292,7 @@ def test_samples_are_drawn_apart_and_the_best_is_kept(
     ledger = curate(run, recipe, LocalModels()).counts
     assert sum(ledger["buckets"].values()) == 8
     assert sum(ledger["rejected_candidates"].values()) + ledger["buckets"]["kept"] == 24
+    assert curate(run, recipe, LocalModels()).skipped
 
 
 def test_scores_are_ratios_of_mean_losses(run: Run, tiny_files: Path, corpus: list[str]) -> None:
@@ -302,6 +303,8 @@ def test_scores_are_ratios_of_mean_losses(run: Run, tiny_files: Path, corpus: li
     assert set(found["ifd"]) == {2.0 / 2.0}
     with pytest.raises(RecipeError, match=r"which generate\.scores does not measure"):
         curate(run, recipe_of(tiny_files, "curate.rank=ifd"), LocalModels())
+    with pytest.raises(RecipeError, match=r"curate\.ifd has limits, but"):
+        curate(run, recipe_of(tiny_files, "curate.ifd=[0, 1]"), LocalModels())
 
 
 def test_segments_of_too_many_tokens_are_left_out(
@@ -557,7 +560,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
 ) -> None:
     recipe = recipe_of(tiny_files)
 
-    def full(frame: pl.DataFrame, path: Path) -> None:
+    def full(frame: pl.DataFrame, path: Path, **_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:

@@ -116,6 +116,16 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
         raise RecipeError(f"{name}: {_first_problem(error)}") from error
 
 
+def recipe_name(path: Path) -> str | None:
+    """The name that a recipe file gives itself, whatever else it holds; None if it gives none."""
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError):
+        return None
+    name = tree.get("name") if isinstance(tree, dict) else None
+    return name if isinstance(name, str) else None
+
+
 def _find(name: str) -> Path:
     if name.endswith((".yaml", ".yml")) or "/" in name:
         if not Path(name).is_file():

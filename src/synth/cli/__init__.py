@@ -30,7 +30,7 @@ from synth.cli.options import (
     TagOption,
     ToHubOption,
 )
-from synth.cli.session import errors_told, local_models, session_of
+from synth.cli.session import DEFAULT, errors_told, local_models, session_of
 from synth.cli.show import serve, show_pairs, tell, tell_difference
 from synth.cli.voice import say
 from synth.records import WHOLE
@@ -63,7 +63,7 @@ def _root(
 
 @app.command()
 def finetune(
-    recipe: RecipeOption = "nano",
+    recipe: RecipeOption = None,
     run: RunOption = None,
     set_: SetOption = None,
     dry_run: DryRunOption = False,
@@ -95,7 +95,7 @@ def finetune(
 
 @app.command()
 def evaluate(
-    recipe: RecipeOption = "nano",
+    recipe: RecipeOption = None,
     run: RunOption = None,
     set_: SetOption = None,
     quiet: QuietOption = False,
@@ -111,7 +111,7 @@ def evaluate(
 @app.command()
 def backtranslate(
     corpus: CorpusArgument,
-    recipe: RecipeOption = "nano",
+    recipe: RecipeOption = None,
     run: RunOption = None,
     set_: SetOption = None,
     strict: StrictOption = False,
@@ -147,7 +147,7 @@ def backtranslate(
 
 @app.command()
 def curate(
-    recipe: RecipeOption = "nano",
+    recipe: RecipeOption = None,
     run: RunOption = None,
     set_: SetOption = None,
     from_: FromOption = None,
@@ -178,7 +178,9 @@ def curate(
             if not key.startswith("curate.") or not values:
                 raise typer.BadParameter("is curate.SETTING=V1,V2,...", param_hint="--what-if")
             tried = {value: f"{key}={value}" for value in values.split(",")}
-            recipes = {v: load_recipe(recipe, [*(set_ or ()), one]) for v, one in tried.items()}
+            recipes = {
+                v: load_recipe(recipe or DEFAULT, [*(set_ or ()), one]) for v, one in tried.items()
+            }
             tell([sweep(session.run, recipes, local_models())], session, as_json)
             return
         if explain is not None:
@@ -207,7 +209,7 @@ def export(
     tag: TagOption = None,
     include_pairs: PairsOption = False,
     on: OnOption = "here",
-    recipe: RecipeOption = "nano",
+    recipe: RecipeOption = None,
     run: RunOption = None,
     set_: SetOption = None,
     quiet: QuietOption = False,
@@ -272,7 +274,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Everything in the run -> one HTML page."""
-    with session_of("report", recipe, run, None, quiet=quiet) as session:
+    with session_of("report", recipe, run, None, quiet=quiet, own=True) as session:
         from synth.stages.report import report as stage
 
         tell([stage(session.run, session.recipe, local_models(), session.listen)], session, as_json)
@@ -288,7 +290,7 @@ def review(
     as_json: JsonOption = False,
 ) -> None:
     """A page on this machine to mark rows good or bad on, until Ctrl-C."""
-    with session_of("review", recipe, run, None, writes=False, quiet=quiet) as session:
+    with session_of("review", recipe, run, None, writes=False, quiet=quiet, own=True) as session:
         from synth.stages.review import review as stage
 
         served = stage(session.run, session.recipe, local_models(), rows, port, session.listen)
@@ -298,7 +300,7 @@ def review(
 @app.command()
 def run(
     corpus: CorpusArgument,
-    recipe: RecipeOption = "nano",
+    recipe: RecipeOption = None,
     run: RunOption = None,
     set_: SetOption = None,
     strict: StrictOption = False,

@@ -15,13 +15,16 @@ def _part(text: str) -> Part:
         raise typer.BadParameter(str(error)) from error
 
 
-RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or a YAML file.")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option("--recipe", help="Recipe name, or a YAML file.", show_default="nano"),
+]
 RunRecipeOption = Annotated[
     str | None,
-    typer.Option("--recipe", help="Recipe name, or a YAML file.  [default: that of the run]"),
+    typer.Option("--recipe", help="Recipe name, or a YAML file.", show_default="that of the run"),
 ]
 RunOption = Annotated[
-    Path | None, typer.Option("--run", help="Run folder.  [default: runs/<recipe name>]")
+    Path | None, typer.Option("--run", help="Run folder.", show_default="runs/<recipe name>")
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="section.key=value of the recipe; repeatable.")

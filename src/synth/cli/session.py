@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from synth.store.run import Run
 
 
+DEFAULT = "nano"
+"""The recipe of a command that is told none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """What a command works with; `began` is a `time.monotonic()`."""
@@ -45,22 +49,28 @@ def session_of(
     writes: bool = True,
     quiet: bool = False,
     part: Part | None = None,
+    own: bool = False,
 ) -> Iterator[Session]:
     """Recipe, locked run folder and progress; errors and Ctrl-C become one line and a status.
 
     A command that writes to the run has a log there: of what is written to `sys.stdout` and
     `sys.stderr` meanwhile nothing reaches the terminal (`voice.say` does). With `part` only that
-    part of the corpus is locked, so that others can be worked on.
+    part of the corpus is locked, so that others can be worked on. Where no recipe is named it is
+    `DEFAULT`, in a run of no other one, or with `own` what the run was last told.
     """
     with errors_told(logged=writes):
         from synth.recipe import load_recipe
         from synth.store.run import Run
 
-        if name is None:  # as the run was last told
-            folder = folder or Path("runs") / "nano"
-            name = str(Run(folder).known())
-        recipe = load_recipe(name, overrides or ())
+        if name is None and own:
+            folder = folder or Path("runs") / DEFAULT
+            named = str(Run(folder).known())
+        else:
+            named = name or DEFAULT
+        recipe = load_recipe(named, overrides or ())
         run = Run(folder or Path("runs") / recipe.name)
+        if name is None and not own:
+            run.check_recipe(recipe)
         alone, part = is_main(), part or WHOLE
         with run.lock(part) if writes and alone else nullcontext():
             if writes and alone:

@@ -1,6 +1,6 @@
 """From candidates to what is kept."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -9,6 +9,8 @@ from synth.settings.section import Section
 Action = Literal["keep", "mask", "drop"]
 Side = Literal["text", "instruction", "both"]
 Score = Literal["first", "logprob", "r_ifd", "ifd"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
 
 
 class OwnRule(Section):
@@ -118,7 +120,7 @@ class Select(Section):
     """A row is passed over while it is as similar as this to one taken before (DEITA's filter)."""
     over: Literal["shingles", "embeddings"] = "shingles"
     """Similarity: estimated Jaccard of the texts' shingles, or cosine of their embeddings."""
-    quotas: dict[str, dict[str, float]] = Field(default_factory=dict)
+    quotas: dict[str, dict[str, Share]] = Field(default_factory=dict)
     """Column or metadata field -> value -> largest share of the rows; `*` is any other value."""
     per_document: int | None = Field(None, ge=1)
     """At most so many rows of one document."""
@@ -188,7 +190,7 @@ class Curate(Section):
     """A response has so many different common English words; 0 for other languages (Gopher: 2)."""
     same_language: bool = False
     """Instruction and response are of one language, by their script and by py3langid."""
-    languages: list[str] | None = None
+    languages: list[Language] | None = None
     """Languages (ISO 639-1) a response may have; None allows all."""
     min_logprob: float = Field(-2.0, le=0)
     """Mean log-probability of the instruction under the model, nats per token."""
@@ -210,6 +212,19 @@ class Curate(Section):
     """Which of the good rows are taken."""
     embedder: str | None = None
     """Embedding model of `duplicates.semantic` and `select.over`: a Hub id or folder."""
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        limits = {
+            "instruction_chars": (self.min_instruction_chars, self.max_instruction_chars),
+            "logprob": (self.min_logprob, self.max_logprob),
+            "r_ifd": self.r_ifd or (None, None),
+            "ifd": self.ifd or (None, None),
+        }
+        for name, (least, most) in limits.items():
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"{name} would be at least {least:g} and at most {most:g}")
+        return self
 
     @model_validator(mode="after")
     def _embeds(self) -> Self:

@@ -1,5 +1,6 @@
 """Candidates -> curated + rejected + ledger."""
 
+import json
 import shutil
 import time
 from collections import Counter
@@ -94,7 +95,7 @@ def curate(
     before = finished(run, recipe, asked)
     if before is not None:
         return Outcome(STAGE, before.counts, skipped=True)
-    check_rank(recipe)
+    check_scores(recipe)
     check_answered(run, unanswered(run, recipe.generate))
     listen(Progress(STAGE, note="reading benchmarks"))
     benchmarks = read_benchmarks(recipe.curate.contamination)
@@ -134,16 +135,19 @@ def what_is_asked(run: Run, recipe: Recipe, models: Models, sources: Sequence[Pa
 
 
 def finished(run: Run, recipe: Recipe, asked: Asked) -> Done | None:
-    """What the manifest says where that is done, and all rows are there."""
+    """What the manifest says where that is done, and all rows and the ledger are there."""
     done = run.done(STAGE)
     if done is None or done.fingerprint != asked.fingerprint or _reach(recipe, done):
         return None
-    files = run.curated
+    ledger, files = done.counts, (run.curated, run.rejected)
     try:
-        there = sum(pq.read_metadata(path).num_rows for path in files)
-    except (pa.ArrowException, OSError):
+        told = json.loads(run.ledger.read_text(encoding="utf-8"))
+        there = [sum(pq.read_metadata(path).num_rows for path in paths) for paths in files]
+    except (pa.ArrowException, OSError, ValueError):
         return None
-    return done if files and there == done.counts["buckets"]["kept"] else None
+    gone = ledger.get("rejected_candidates", ledger["buckets"])
+    rows = [ledger["buckets"]["kept"], sum(n for reason, n in gone.items() if reason != "kept")]
+    return done if all(files) and there == rows and told == ledger else None
 
 
 def _looking(done: int, rows: CandidateRows) -> str:
@@ -243,7 +247,7 @@ def what_if(run: Run, recipes: dict[str, Recipe], models: Models) -> Outcome:
     need_corpus(run)
     kept = {}
     for name, recipe in recipes.items():
-        check_rank(recipe)
+        check_scores(recipe)
         benchmarks = read_benchmarks(recipe.curate.contamination)
         tools = tools_of(recipe, models, benchmarks.questions, read_marks(run))
         verdicts = curate_rows(CandidateRows.all_of(run, recipe.generate), recipe.curate, tools)
@@ -251,13 +255,22 @@ def what_if(run: Run, recipes: dict[str, Recipe], models: Models) -> Outcome:
     return Outcome(STAGE_WHAT_IF, {"kept": kept})
 
 
-def check_rank(recipe: Recipe) -> None:
-    """Raises a `RecipeError` where candidates lack the score they are ranked by."""
-    if recipe.curate.rank in ("r_ifd", "ifd") and recipe.curate.rank not in recipe.generate.scores:
-        raise RecipeError(
-            f"curate.rank is {recipe.curate.rank}, which generate.scores does not measure; add it"
-            " there, or rank by logprob"
-        )
+def check_scores(recipe: Recipe) -> None:
+    """Raises a `RecipeError` where candidates lack a score that they are sorted by."""
+    settings = recipe.curate
+    for score in ("r_ifd", "ifd"):
+        if score in recipe.generate.scores:
+            continue
+        if settings.rank == score:
+            raise RecipeError(
+                f"curate.rank is {score}, which generate.scores does not measure; add it there, or"
+                " rank by logprob"
+            )
+        if getattr(settings, score) is not None:
+            raise RecipeError(
+                f"curate.{score} has limits, but generate.scores does not measure it; add it there,"
+                " or leave the limits out"
+            )
 
 
 def write_sorted(

@@ -31,7 +31,7 @@ from synth.stages.curate import (
     Sums,
     Written,
     check_answered,
-    check_rank,
+    check_scores,
     commit,
     finished,
     ledger_of,
@@ -79,7 +79,7 @@ def curate_on_ray(
     before = finished(run, recipe, asked)
     if before is not None:
         return Outcome(STAGE, before.counts, skipped=True)
-    check_rank(recipe)
+    check_scores(recipe)
     listen(Progress(STAGE, note="reading benchmarks"))
     benchmarks = read_benchmarks(recipe.curate.contamination)
     parts = partitions(run, recipe.ray.partition_rows)

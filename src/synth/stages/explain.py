@@ -8,7 +8,7 @@ import polars as pl
 from synth.errors import RunError
 from synth.recipe import Recipe
 from synth.records import Outcome
-from synth.store.candidates import candidates
+from synth.store.candidates import candidates, readable
 from synth.store.reviews import Mark, read_marks
 from synth.store.run import Run
 from synth.tables.candidate import CANDIDATE
@@ -30,12 +30,14 @@ def explain(run: Run, recipe: Recipe, name: str) -> Outcome:
         name: The segment's id, or how it begins.
 
     Raises:
-        RunError: When nothing was curated yet, or no segment or several have that id.
+        RunError: When nothing was curated yet, no segment or several have that id, or a file
+            cannot be read.
         InputError: For a mark that cannot be read.
     """
     run.need("curate")
     is_it = pl.col("segment_id").str.starts_with(name.lower())
-    rows = candidates(run, recipe.generate).select(*CANDIDATE).filter(is_it).collect()
+    with readable(run):
+        rows = candidates(run, recipe.generate).select(*CANDIDATE).filter(is_it).collect()
     found = rows["segment_id"].unique().sort().to_list()
     if not name or len(found) != 1:
         some = (
@@ -45,12 +47,20 @@ def explain(run: Run, recipe: Recipe, name: str) -> Outcome:
             f"{run.candidates}: {some or 'no segment of this run'} ({name!r});"
             " give the segment_id of a row in curated/ or rejected/"
         )
-    sorted_rows = [pl.scan_parquet(files).filter(is_it) for files in (run.rejected, run.curated)]
-    fates = pl.concat(sorted_rows, how="diagonal").select(*_WHICH, *_WHY).collect()
-    rows = rows.join(fates, on=_WHICH, how="left", nulls_equal=True, maintain_order="left")
-    collided = rows["collided_with"].drop_nulls().unique().to_list()
-    other = pl.scan_parquet(run.curated).filter(pl.col("segment_id").is_in(collided))
-    others = {row["segment_id"]: row for row in other.collect().to_dicts()}
+    files = (run.rejected, run.curated)
+    try:
+        sorted_rows = [pl.scan_parquet(paths).filter(is_it) for paths in files]
+        fates = pl.concat(sorted_rows, how="diagonal").select(*_WHICH, *_WHY).collect()
+        rows = rows.join(fates, on=_WHICH, how="left", nulls_equal=True, maintain_order="left")
+        collided = rows["collided_with"].drop_nulls().unique().to_list()
+        other = pl.scan_parquet(run.curated).filter(pl.col("segment_id").is_in(collided))
+        others = {row["segment_id"]: row for row in other.collect().to_dicts()}
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(
+            f"{run.folder}: curated/ or rejected/ cannot be read ({reason:.120}); run `synth"
+            " curate`, which makes them again"
+        ) from error
     marks = read_marks(run)
     said = [marks.get(candidate) for candidate in candidate_ids(rows)]
     stories = [
@@ -96,8 +106,7 @@ def _rules(row: pl.DataFrame, recipe: Recipe) -> list[dict[str, Any]]:
     measured = measure(row, recipe.curate, compiled=False)
     told = []
     for rule in rules(recipe.curate, recipe.prompt.task):
-        judged = measured.with_columns(rule.value.alias("value"))
-        good = judged.select(rule.good.fill_null(value=False)).item()
+        judged, good = rule.judged(measured)
         value = judged.select(pl.col("value").cast(pl.String)).item()
-        told.append({"rule": rule.name, "value": value, "good": good, "source": rule.source})
+        told.append({"rule": rule.name, "value": value, "good": good.item(), "source": rule.source})
     return told

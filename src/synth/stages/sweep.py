@@ -13,7 +13,7 @@ from synth.models.protocols import Models
 from synth.recipe import Recipe
 from synth.records import Listener, Progress, silent
 from synth.settings import Curate, Duplicates
-from synth.stages.curate import check_rank, tools_of
+from synth.stages.curate import check_scores, tools_of
 from synth.store.benchmarks import read_benchmarks
 from synth.store.candidates import CandidateRows
 from synth.store.parts import need_corpus
@@ -41,7 +41,7 @@ def sweep(
         SynthError: As `curate` does.
     """
     need_corpus(run)
-    check_rank(recipe)
+    check_scores(recipe)
     listen(Progress(STAGE, note="reading benchmarks"))
     questions = read_benchmarks(recipe.curate.contamination).questions
     tools = tools_of(recipe, models, questions, read_marks(run))

@@ -30,13 +30,13 @@ class _OutOfReachError(Exception):
 
 
 def read_benchmarks(settings: Contamination) -> Benchmarks:
-    """The questions of the benchmarks; empty ones are left out.
+    """The questions of the benchmarks, without those that are empty.
 
     A Hub dataset that is out of reach (no network, gated, gone) is missing, which is no error.
 
     Raises:
         InputError: For a file that cannot be read; for a config, a split or a column that a
-            benchmark has not; for a question that is no text.
+            benchmark has not; for a question that is no text; for a benchmark without one.
     """
     frames = [pl.DataFrame(schema=QUESTIONS)]
     missing: dict[str, str] = {}
@@ -62,6 +62,11 @@ def _questions(benchmark: Benchmark) -> pl.DataFrame:
         if text and text.strip():
             numbers.append(number)
             texts.append(text)
+    if not texts:
+        raise InputError(
+            f"{benchmark.name}: no question in the column {benchmark.question!r}; check it and"
+            f" {_SETTING}, or leave it out"
+        )
     return pl.DataFrame(
         {"benchmark": [benchmark.name] * len(texts), "number": numbers, "question": texts},
         schema=QUESTIONS,

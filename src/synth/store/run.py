@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from synth.errors import RunError
-from synth.recipe import Recipe
+from synth.recipe import Recipe, recipe_name
 from synth.records import WHOLE, Part
 from synth.store.files import write_json, write_text
 from synth.store.locks import exclusive, in_company
@@ -252,6 +252,19 @@ class Run:
         if not self.recipe.is_file():
             raise RunError(f"{self.folder}: no run of synth here; name one with --run")
         return self.recipe
+
+    def check_recipe(self, recipe: Recipe) -> None:
+        """Sees to it that a recipe which nobody named is the one that the run was made by.
+
+        Raises:
+            RunError: When the run was made by one of another name.
+        """
+        own = recipe_name(self.recipe) if self.recipe.is_file() else None
+        if own not in (None, recipe.name):
+            raise RunError(
+                f"{self.folder}: made by the recipe {own}, and none is named; say --recipe"
+                f" {self.recipe} to go on as it was last told, or name another"
+            )
 
     def open(self, recipe: Recipe) -> None:
         """Makes the folder and writes the resolved recipe."""

@@ -36,24 +36,9 @@ def judge(rows: pl.DataFrame, lawful: Sequence[Rule]) -> pl.DataFrame:
     for rule in lawful:
         if rows.is_empty():
             break
-        measured = rows.with_columns(rule.value.alias("value"))
-        good = _holds(measured, rule)
+        measured, good = rule.judged(rows)
         if not good.all():
             gone = measured.filter(~good)
             found.append(claims(gone["position"], rule.name, value=gone["value"].cast(pl.String)))
             rows = rows.filter(good)
     return pl.concat(found)
-
-
-def good(rows: pl.DataFrame, rule: Rule) -> pl.Series:
-    """Of each row whether it is good by that rule.
-
-    Args:
-        rows: What the rule looks at.
-        rule: The rule.
-    """
-    return _holds(rows.with_columns(rule.value.alias("value")), rule)
-
-
-def _holds(measured: pl.DataFrame, rule: Rule) -> pl.Series:
-    return measured.select(rule.good.fill_null(value=False)).to_series()

@@ -5,6 +5,7 @@ through a missing value. Rules are expressions over the columns of a candidate a
 measures.py); the texts themselves are read there.
 """
 
+import json
 from dataclasses import dataclass
 
 import polars as pl
@@ -48,6 +49,9 @@ _LONG = "REInstruct: 500"
 _VALUE = pl.col("value")
 _INSTRUCTION = pl.col("instruction")
 _COPIED_TASK = 8  # words in a row of the prompt's task that are no chance
+_RECIPE = "the recipe"
+# What an expression does with other rows, as polars names it.
+_OTHER_ROWS = frozenset(("Agg", "Over", "Len", "Quantile", "Correlation"))
 # Reasons that are given elsewhere in `synth curate`.
 _TAKEN = frozenset(
     "kept engine_error outranked contaminated private same_text same_instruction same_both"
@@ -68,6 +72,24 @@ class Rule:
     good: pl.Expr
     source: str
     on: bool = True
+
+    def judged(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+        """Rows with their `value`, and whether each is good.
+
+        Raises:
+            RecipeError: When a rule of the recipe's own fails on one of them.
+        """
+        try:
+            measured = rows.with_columns(self.value.alias("value"))
+            return measured, measured.select(self.good.fill_null(value=False)).to_series()
+        except pl.exceptions.PolarsError as error:
+            if self.source != _RECIPE:
+                raise
+            reason = str(error).splitlines()[0]
+            raise RecipeError(
+                f"curate.rules: {self.name}: fails on a row: {reason}; mend the SQL expression"
+                " (TRY_CAST gives null where CAST fails)"
+            ) from error
 
 
 def rules(settings: Curate, task: str = "") -> list[Rule]:
@@ -220,7 +242,8 @@ def _most(name: str, measure: str, limit: float | None, source: str) -> Rule:
 
 
 def _least(name: str, measure: str, limit: float | None, source: str) -> Rule:
-    return Rule(name, pl.col(measure), pl.lit(limit) <= _VALUE, source, limit is not None)
+    good = (pl.lit(limit) <= _VALUE) & _VALUE.is_not_nan()  # to polars NaN is above all
+    return Rule(name, pl.col(measure), good, source, limit is not None)
 
 
 def _between(measure: str, limits: tuple[float, float] | None, source: str) -> Rule:
@@ -238,7 +261,7 @@ def _own(rule: OwnRule) -> Rule:
     """A rule of the recipe's own, tried on no rows."""
     good = _expression(rule, rule.good)
     value = pl.lit(rule.good) if rule.value is None else _expression(rule, rule.value)
-    return Rule(rule.name, value, good, "the recipe")
+    return Rule(rule.name, value, good, _RECIPE)
 
 
 def _expression(rule: OwnRule, sql: str) -> pl.Expr:
@@ -250,12 +273,29 @@ def _expression(rule: OwnRule, sql: str) -> pl.Expr:
     except pl.exceptions.PolarsError as error:
         reason = str(error).splitlines()[0]
         raise RecipeError(f"{place}: {reason}; mend the SQL expression") from error
+    if _sees_other_rows(json.loads(expression.meta.serialize(format="json"))):
+        raise RecipeError(
+            f"{place} looks at more than its row, which would make a row's fate depend on how the"
+            " rows are read; compare with a number"
+        )
     if result.height:
         raise RecipeError(f"{place} does not depend on the row; compare columns or measures")
     if sql is rule.good and result.schema["result"] != pl.Boolean:
         kind = result.schema["result"]
         raise RecipeError(f"{place} is of type {kind}, not true or false; compare it with a limit")
+    if result.schema["result"].is_nested():
+        raise RecipeError(f"{place} is a list, which cannot be shown; name one of its values")
     return expression
+
+
+def _sees_other_rows(node: object) -> bool:
+    """Whether an expression, as polars serializes it, counts, ranks or sums up rows."""
+    if isinstance(node, dict):
+        within = (value for key, value in node.items() if key not in ("Literal", "Column"))
+        return not _OTHER_ROWS.isdisjoint(node) or any(map(_sees_other_rows, within))
+    if isinstance(node, list):
+        return any(map(_sees_other_rows, node))
+    return node in _OTHER_ROWS
 
 
 def leaking(frame: pl.DataFrame, most: int) -> pl.Series:

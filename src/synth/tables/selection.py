@@ -208,14 +208,18 @@ class _Choice:
 
     def _greedy(self, rows: Rows, total: int, near: Near | None) -> dict[int, Why | None]:
         """Row -> why it is not taken, where at most so many are."""
-        room = [quota.most(total).tolist() for quota in self._quotas]
+        most = [quota.most(total).tolist() for quota in self._quotas]
+        room = [list(left) for left in most]
         codes = [quota.codes[rows].tolist() for quota in self._quotas]
         passed = None if near is None else _Passed(near, self._place[rows], self._limit)
         why: dict[int, Why | None] = {}
         taken = 0
         for number, row in enumerate(rows.tolist()):
             values = [code[number] for code in codes]
-            full = [left[value] <= 0 for left, value in zip(room, values, strict=True)]
+            full = [
+                left[value] <= 0 and limit[value] < total
+                for left, limit, value in zip(room, most, values, strict=True)
+            ]
             if taken == total or any(full):
                 why[row] = self._left_out(values, full, total)
             elif passed is not None and not passed.take(number):
@@ -264,6 +268,11 @@ def _taken(why: dict[int, Why | None]) -> Rows:
 
 
 def _quota(values: pl.Series, key: str, shares: dict[str, float]) -> _Quota:
+    if values.len() and values.is_null().all():
+        raise RecipeError(
+            f"curate.select.quotas.{key}: no row has this, neither as a column nor in its metadata;"
+            " correct the name, or read it with corpus.metadata"
+        )
     values = values.fill_null("")
     kinds = values.unique().sort().to_list()
     codes = values.rank("dense").to_numpy().astype(np.int64) - 1

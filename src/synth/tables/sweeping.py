@@ -16,7 +16,6 @@ from synth.settings import Curate
 from synth.tables.candidate import Candidates
 from synth.tables.curation import look_at
 from synth.tables.fates import Fate, Fates, Mask
-from synth.tables.judging import good
 from synth.tables.knobs import KNOBS, NEAR, NEAR_VALUES, Knob, Value, loosened, reach, stops
 from synth.tables.looking import Look, Tools
 from synth.tables.near import Rows
@@ -170,7 +169,7 @@ def _pass(measures: pl.DataFrame, settings: Curate, name: str) -> Mask:
     """Of each row whether that rule lets it pass."""
     for rule in rules(settings):
         if rule.name == name:
-            return good(measures, rule).to_numpy()
+            return rule.judged(measures)[1].to_numpy()
     return np.ones(measures.height, bool)
 
 
