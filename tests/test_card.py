@@ -9,7 +9,15 @@ import yaml
 from huggingface_hub import DatasetCardData
 
 from synth.settings.licences import hub_licence
-from synth.store.card import NOTES, CardFacts, Reviewed, card, with_changes, with_notes
+from synth.store.card import (
+    NOTES,
+    CardFacts,
+    Reviewed,
+    card,
+    change_line,
+    with_changes,
+    with_notes,
+)
 from synth.store.card.changes import CHANGES
 from synth.store.card.markdown import code, code_block, table
 from synth.store.dataset import Config, Split, features
@@ -238,14 +246,16 @@ CHANGED = {
 
 
 def test_the_latest_change_comes_first_and_older_ones_stay() -> None:
-    text = with_changes(card(FACTS), card(FACTS), CHANGED)
+    text = with_changes(card(FACTS), card(FACTS), change_line(CHANGED))
     told = (
         "- 3 rows added, 2 removed, 1 changed, 8 the same; median log-probability of those in both"
         " moved by 0.02; segments: `kept` `11` to `12`; settings: `curate.min_logprob` `-2.0` to"
         " `-1.0`."
     )
     assert (CHANGES.of(text) or "").split("\n") == ["", told, "", ""]
-    again = with_changes(card(FACTS), text, {**CHANGED, "segments": {}, "settings": {}})
+    again = with_changes(
+        card(FACTS), text, change_line({**CHANGED, "segments": {}, "settings": {}})
+    )
     first, second = (CHANGES.of(again) or "").strip().split("\n")
     assert first.endswith("moved by 0.02.")
     assert second == told

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from synth.cli import app
-from synth.errors import InputError, RunError
+from synth.errors import HubError, InputError, RunError
 from synth.models.local import LocalModels
 from synth.stages.curate import curate
 from synth.stages.diff import diff
@@ -73,7 +73,7 @@ def test_what_is_no_version_is_named(versions: tuple[Run, Run], tmp_path: Path) 
     run = versions[0]
     for name, error, told in (
         (str(tmp_path), InputError, "neither a run nor a dataset"),
-        ("no/where", InputError, "no/where: cannot be read"),
+        ("no/where", HubError, "no/where: the Hub"),
     ):
         with pytest.raises(error, match=told):
             diff(name, str(run.folder))

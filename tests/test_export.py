@@ -273,6 +273,50 @@ def test_what_is_unchanged_is_not_written_again(run: Run, tmp_path: Path) -> Non
     shutil.rmtree(target / "data")
     (target / "recipe.yaml").unlink()
     assert not export(run, recipe(), target).skipped
+    next(target.glob("data/train-*")).write_bytes(b"cut")
+    assert not export(run, recipe(), target).skipped
+    (target / "data" / "notes.txt").write_text("by hand")
+    assert not export(run, recipe(), target).skipped
+    assert not (target / "data" / "notes.txt").exists()
+    (target / ".DS_Store").write_bytes(b"of a file manager")
+    assert export(run, recipe(), target).skipped
+
+
+def test_another_run_in_the_same_folder_is_no_reason_to_skip(run: Run, tmp_path: Path) -> None:
+    other, target = fill(Run(tmp_path / "other"), 30), tmp_path / "out"
+    export(run, recipe(), target)
+    export(other, recipe(), target)
+    assert not export(run, recipe(), target).skipped
+    assert sum(len(read(target, "data", split)) for split in ("train", "test")) == ROWS
+
+
+def test_the_folders_beside_it_stay(run: Run, tmp_path: Path) -> None:
+    for end in ("old", "part"):
+        (tmp_path / f"out.{end}").mkdir()
+        (tmp_path / f"out.{end}" / "mine").write_text("mine")
+    export(run, recipe(), tmp_path / "out")
+    export(run, recipe("export.test_share=0.2"), tmp_path / "out")
+    assert [(tmp_path / f"out.{end}" / "mine").read_text() for end in ("old", "part")] == [
+        "mine"
+    ] * 2
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "out.old", "out.part", "run"}
+
+
+def test_a_version_that_was_put_aside_comes_back(run: Run, tmp_path: Path) -> None:
+    export(run, recipe(), tmp_path / "out")
+    card = tmp_path / "out" / "README.md"
+    card.write_text(card.read_text().replace("<!-- notes -->\n", "<!-- notes -->\nMind row 7.\n"))
+    (tmp_path / "out").rename(tmp_path / ".out.synth-old")  # where a kill would leave it
+    export(run, recipe("export.test_share=0.2"), tmp_path / "out")
+    assert "Mind row 7." in card.read_text()
+
+
+def test_a_damaged_version_is_replaced(run: Run, tmp_path: Path) -> None:
+    export(run, recipe(), tmp_path / "out")
+    next((tmp_path / "out").glob("data/train-*")).write_bytes(b"cut")
+    export(run, recipe("export.test_share=0.2"), tmp_path / "out")
+    assert "The version before could not be read." in (tmp_path / "out" / "README.md").read_text()
+    assert len(read(tmp_path / "out", "data", "train")) > 0
 
 
 def test_notes_in_the_card_outlive_an_export(run: Run, tmp_path: Path) -> None:
@@ -369,8 +413,11 @@ def test_what_is_not_ours_is_not_replaced(
         export(run, recipe(), tmp_path / "home" / "thesis.txt" / "out")
     export(run, recipe(), tmp_path / "out")
     (tmp_path / "out" / "notes.txt").write_text("by hand", encoding="utf-8")
-    with pytest.raises(InputError, match="is no dataset of synth"):
+    with pytest.raises(InputError, match=r"holds notes\.txt, which is no dataset of synth"):
         export(run, recipe("export.test_share=0.2"), tmp_path / "out")
+    for strange in ("n" * 300, "/proc/x"):
+        with pytest.raises(InputError, match="cannot be written"):
+            export(run, recipe(), tmp_path / strange)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(InputError, match=r"\.: is where you are; name a folder in it"):

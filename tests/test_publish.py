@@ -54,7 +54,10 @@ def test_a_dataset_arrives_in_one_commit_and_loads(hub: Hub, run: Run, mode: Mod
     result = export(hub, run, "--tag", "v1", mode=mode)
     counts = told(result)
     repo = hub.repos["dataset", REPO]
-    assert (counts["commit"], counts["visible"]) == (repo.head, "to you alone")
+    assert (counts["commit"], counts["visible"]) == (
+        repo.head,
+        "to those whom its owner lets in",
+    )
     assert len(repo.made) == 1
     loaded = script(hub, run.folder.parent, mode, LOAD, "v1")
     assert loaded.returncode == 0, loaded.stderr
@@ -140,18 +143,73 @@ def test_what_the_hub_refuses_is_one_line(hub: Hub, run: Run) -> None:
     assert not hub.repos or not hub.files("dataset", REPO)
 
 
-def test_files_of_others_are_not_deleted(hub: Hub, run: Run) -> None:
+@pytest.mark.parametrize("name", ["data/train.parquet", "data/train-00000-of-00001.parquet"])
+def test_files_of_others_stay_as_they_are(name: str, hub: Hub, run: Run) -> None:
     make = (
         "from huggingface_hub import HfApi; api = HfApi();"
         "api.create_repo('me/mine', repo_type='dataset');"
-        "api.upload_file(path_or_fileobj=b'x', path_in_repo='data/train.parquet',"
+        f"api.upload_file(path_or_fileobj=b'x', path_in_repo='{name}',"
         "repo_id='me/mine', repo_type='dataset')"
     )
     made = script(hub, run.folder.parent, "lfs", make)
     assert made.returncode == 0, made.stderr
     line = refused(export(hub, run))
-    assert "holds data/train.parquet, which synth did not put there" in line
-    assert set(hub.files("dataset", REPO)) == {".gitattributes", "data/train.parquet"}
+    assert f"holds {name}, which synth did not put there" in line
+    files = hub.files("dataset", REPO)
+    assert (set(files), files[name]) == ({".gitattributes", name}, b"x")
+
+
+def test_what_is_published_is_what_was_exported(hub: Hub, run: Run) -> None:
+    told(export(hub, run))
+    files = hub.files("dataset", REPO)
+    for path in run.dataset.glob("data/train-*"):
+        path.unlink()
+    (run.dataset / ".DS_Store").write_text("of a file manager")
+    told(export(hub, run))
+    assert hub.files("dataset", REPO) == files
+    assert len(hub.repos["dataset", REPO].made) == 1
+    (run.dataset / "data" / "more.txt").write_text("by hand")
+    told(export(hub, run))
+    assert hub.files("dataset", REPO) == files
+
+
+def test_a_name_without_its_owner_is_ones_own(hub: Hub, run: Run) -> None:
+    args = ("--to-hub", "mine")
+    assert told(export(hub, run, *args))["sent"] == "what differed"
+    assert 'load_dataset("me/mine"' in hub.files("dataset", REPO)["README.md"].decode()
+    assert told(export(hub, run, *args))["sent"] == "nothing, all was there"
+
+
+def test_the_version_before_is_the_one_on_the_hub_now(hub: Hub, run: Run) -> None:
+    """Not a copy from the time before: a fault that passes is waited for, one that stays told."""
+    told(export(hub, run))
+    less = ("--set", "curate.select.rows=10")
+    told(export(hub, run, *less))  # the first version is in the cache now
+    again = ("--set", "curate.select.rows=12")
+    hub.faults.append(Fault("/tree/", 503))
+    told(export(hub, run, *again))
+    card = hub.files("dataset", REPO)["README.md"].decode()
+    assert "- 2 rows added, 0 removed, 0 changed, 10 the same" in card
+    hub.faults.append(Fault("/tree/", 503, times=99))
+    assert "the Hub fails for now" in refused(export(hub, run))
+    assert hub.files("dataset", REPO)["README.md"].decode() == card
+
+
+def test_a_damaged_version_is_replaced_and_the_card_says_so(hub: Hub, run: Run) -> None:
+    told(export(hub, run))
+    repo = hub.repos["dataset", REPO]
+    hub.fill(repo, {**hub.files("dataset", REPO), "provenance.json": b"{}"})
+    told(export(hub, run, "--set", "curate.select.rows=10"))
+    assert (
+        "The version before could not be read." in hub.files("dataset", REPO)["README.md"].decode()
+    )
+
+
+def test_a_revision_that_is_not_there_is_no_version(hub: Hub, run: Run) -> None:
+    told(export(hub, run))
+    ask = "import sys; from synth.cli import main; sys.argv = ['synth', *sys.argv[1:]]; main()"
+    found = script(hub, run.folder.parent, "lfs", ask, "diff", f"{REPO}@v9", str(run.folder))
+    assert f"{REPO}@v9: the dataset has no such revision" in refused(found)
 
 
 def test_nothing_is_published_of_nothing(hub: Hub, run: Run) -> None:
@@ -167,6 +225,9 @@ def test_nothing_is_published_of_nothing(hub: Hub, run: Run) -> None:
         ([], "--to DIR or --to-hub"),
         (["--to", "x", "--pr"], "goes with --to-hub"),
         (["--to", "x", "--public"], "goes with --to-hub"),
+        (["--to-hub", ""], "is empty"),
+        (["--to-hub", "me/x", "--branch", ""], "is empty"),
+        (["--to-hub", "me/x", "--branch", "b", "--pr"], "goes to main"),
     ],
 )
 def test_wrong_usage_is_told(args: list[str], told: str) -> None:

@@ -74,12 +74,16 @@ def finetune(
     as_json: JsonOption = False,
 ) -> None:
     """Pairs -> adapter: teach the base model to work backwards."""
+    if public and push_to_hub is None:
+        raise typer.BadParameter("goes with --push-to-hub", param_hint="--public")
     with session_of("finetune", recipe, run, set_, writes=not dry_run, quiet=quiet) as session:
         from synth.stages.finetune import finetune as stage
         from synth.stages.merge import merge as fold
-        from synth.stages.push import push
+        from synth.stages.push import check_login, push
 
         where, models = (session.run, session.recipe), local_models()
+        if push_to_hub and models.main:
+            check_login(push_to_hub)
 
         def outcomes() -> Iterator["Outcome"]:
             yield stage(*where, models, session.listen, dry_run=dry_run)
@@ -165,6 +169,8 @@ def curate(
     """Candidates -> curated + rejected, each with its reason, + ledger."""
     if from_ and (explain is not None or what_if is not None):
         raise typer.BadParameter("goes alone: the run remembers it", param_hint="--from")
+    if explain is not None and what_if is not None:
+        raise typer.BadParameter("goes without --what-if", param_hint="--explain")
     if on == "ray" and (explain is not None or what_if is not None):
         raise typer.BadParameter("goes without --explain and --what-if", param_hint="--on")
     with session_of(
@@ -220,10 +226,13 @@ def export(
         raise typer.BadParameter("say --to DIR or --to-hub OWNER/NAME", param_hint="--to")
     if to_hub is None and (branch or pr or tag or public):
         raise typer.BadParameter("goes with --to-hub", param_hint="--branch, --pr, --tag, --public")
+    if branch and pr:
+        raise typer.BadParameter("a pull request goes to main", param_hint="--branch, --pr")
     if include_pairs:
         set_ = [*(set_ or ()), "export.include_pairs=true"]
     with session_of("export", recipe, run, set_, quiet=quiet) as session:
         from synth.stages.publish import Destination, check_login, publish_dataset
+        from synth.store.dataset import check_target
 
         if on == "ray":
             from synth.stages.curate_on_ray import curate_on_ray as sort
@@ -238,13 +247,13 @@ def export(
             to or session.run.dataset,
         )
 
-        where = Destination(to_hub, public, branch, pr, tag) if to_hub else None
-        if where:
-            check_login(where)
+        check_target(folder)
+        where = check_login(Destination(to_hub, public, branch, pr, tag)) if to_hub else None
+        repo = where.repo if where else None
 
         def outcomes() -> Iterator["Outcome"]:
             yield sort(*work, local_models(), listen)
-            yield stage(*work, folder, listen, repo=to_hub)
+            yield stage(*work, folder, listen, repo=repo)
             if where:
                 yield publish_dataset(session.run, folder, where, listen)
 

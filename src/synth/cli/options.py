@@ -15,6 +15,13 @@ def _part(text: str) -> Part:
         raise typer.BadParameter(str(error)) from error
 
 
+def _not_empty(value: str | None) -> str | None:
+    """The value; an empty one is that of a shell's variable that nobody set."""
+    if value == "":
+        raise typer.BadParameter("is empty")
+    return value
+
+
 RecipeOption = Annotated[
     str | None,
     typer.Option("--recipe", help="Recipe name, or a YAML file.", show_default="nano"),
@@ -41,7 +48,10 @@ MergeOption = Annotated[
 PushOption = Annotated[
     str | None,
     typer.Option(
-        "--push-to-hub", metavar="OWNER/NAME", help="Send the adapter (or the merged model)."
+        "--push-to-hub",
+        metavar="OWNER/NAME",
+        help="Send the adapter (or the merged model).",
+        callback=_not_empty,
     ),
 ]
 PublicOption = Annotated[
@@ -49,13 +59,18 @@ PublicOption = Annotated[
 ]
 ToHubOption = Annotated[
     str | None,
-    typer.Option("--to-hub", metavar="OWNER/NAME", help="Publish it on the Hub."),
+    typer.Option(
+        "--to-hub", metavar="OWNER/NAME", help="Publish it on the Hub.", callback=_not_empty
+    ),
 ]
 BranchOption = Annotated[
-    str | None, typer.Option("--branch", help="Publish to this branch, not to main.")
+    str | None,
+    typer.Option("--branch", help="Publish to this branch, not to main.", callback=_not_empty),
 ]
 PrOption = Annotated[bool, typer.Option("--pr", help="Publish as a pull request to main.")]
-TagOption = Annotated[str | None, typer.Option("--tag", help="Tag what is published.")]
+TagOption = Annotated[
+    str | None, typer.Option("--tag", help="Tag what is published.", callback=_not_empty)
+]
 PairsOption = Annotated[
     bool, typer.Option("--include-pairs", help="Add the pairs that were learnt from, marked.")
 ]

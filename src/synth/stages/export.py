@@ -10,14 +10,30 @@ from threading import Event, Lock
 from typing import Any, TypeVar
 
 from synth import __version__
-from synth.errors import RunError
+from synth.errors import InputError, RunError
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Pair, Progress, content_id, silent
 from synth.stages.common import learnt_pairs
 from synth.stages.dataset_parts import Wanted, write_dataset
 from synth.stages.diff import diff, differs
-from synth.store.card import PLACE, CardFacts, Reviewed, card, with_changes, with_notes
-from synth.store.dataset import CARD, PROVENANCE, RECIPE, Config, replacing
+from synth.store.card import (
+    PLACE,
+    CardFacts,
+    Reviewed,
+    card,
+    change_line,
+    with_changes,
+    with_notes,
+)
+from synth.store.dataset import (
+    CARD,
+    PROVENANCE,
+    RECIPE,
+    Config,
+    holds,
+    replacing,
+    sizes_of,
+)
 from synth.store.files import write_json, write_text
 from synth.store.run import Run
 from synth.tables.published import Painted
@@ -69,7 +85,8 @@ def exported(
     repo = repo or PLACE
     fingerprint = _fingerprint(run, recipe, pairs, repo)
     done = run.done(STAGE)
-    if done and done.fingerprint == fingerprint and _is_there(done.counts, folder):
+    same = done is not None and done.fingerprint == fingerprint
+    if done and same and done.counts["folder"] == str(folder) and holds(folder, fingerprint):
         return Outcome(STAGE, done.counts, skipped=True)
     wanted = Wanted.of(run.curated, pairs, run.rejected, recipe.export)
     _check_kept(run, wanted)
@@ -77,7 +94,8 @@ def exported(
         configs, painted = write(part, wanted, listen)
         facts = _facts(run, recipe, configs, painted, pairs, repo)
         write_text(part / RECIPE, recipe.to_yaml())
-        write_json(part / PROVENANCE, _provenance(run, configs))
+        this = {"fingerprint": fingerprint, "bytes": sizes_of(part)}
+        write_json(part / PROVENANCE, _provenance(run, configs) | {"export": this})
         write_text(part / CARD, _following(card(facts), folder, part))
     others = {config.name: sum(_sizes(config).values()) for config in configs[1:]}
     counts = {"folder": str(folder), **_sizes(configs[0]), "configs": others}
@@ -103,10 +121,6 @@ def _check_kept(run: Run, wanted: Wanted) -> None:
         )
 
 
-def _is_there(counts: dict[str, Any], folder: Path) -> bool:
-    return counts.get("folder") == str(folder) and (folder / PROVENANCE).is_file()
-
-
 def _following(text: str, old: Path, new: Path) -> str:
     """As `follow`, of the dataset that the old folder holds, if it holds one."""
     if not (old / CARD).is_file():
@@ -121,13 +135,21 @@ def follow(text: str, before: str, old: Path | None, new: Path) -> str:
     Args:
         text: The card of the new dataset.
         before: The card before.
-        old: Folder of the dataset before; None when there was only a card.
+        old: Folder of the dataset before; None when there was only a card. Where it cannot be read
+            the card says so.
         new: Folder of the new one.
     """
-    changed = diff(str(old), str(new)).counts if old is not None else None
-    if changed is not None and not differs(changed):
-        changed = None
-    return with_notes(with_changes(text, before, changed), before)
+    told = None if old is None else _change(old, new)
+    return with_notes(with_changes(text, before, told), before)
+
+
+def _change(old: Path, new: Path) -> str | None:
+    """What changed, in a line; None where nothing did."""
+    try:
+        changed = diff(str(old), str(new)).counts
+    except InputError:  # perhaps it is replaced because it is damaged
+        return "The version before could not be read."
+    return change_line(changed) if differs(changed) else None
 
 
 def _write(part: Path, wanted: Wanted, listen: Listener) -> tuple[list[Config], Painted]:

@@ -1,7 +1,7 @@
 """Dataset folder -> a dataset on the Hub, in one commit; its card goes on from the one there."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from synth.records import Listener, Outcome, Progress, content_id, silent
@@ -19,7 +19,7 @@ class Destination:
     """Where on the Hub a dataset goes.
 
     Attributes:
-        repo: `owner/name`.
+        repo: `owner/name`; a name alone is one of your own.
         public: Whether a repository that is made is public.
         branch: Instead of `main`.
         pr: As a pull request to `main`.
@@ -33,13 +33,13 @@ class Destination:
     tag: str | None = None
 
 
-def check_login(to: Destination) -> None:
-    """Sees to it that the Hub knows who publishes, before anything is made for it.
+def check_login(to: Destination) -> Destination:
+    """The destination with its owner, once the Hub knows who publishes: before anything is made.
 
     Raises:
         HubError: When it does not, or cannot be reached.
     """
-    log_in(to.repo, "dataset", time.sleep)
+    return replace(to, repo=log_in(to.repo, "dataset", time.sleep).name)
 
 
 def publish_dataset(run: Run, folder: Path, to: Destination, listen: Listener = silent) -> Outcome:
@@ -72,10 +72,17 @@ def publish_dataset(run: Run, folder: Path, to: Destination, listen: Listener = 
         "url": sent.url,
         "commit": sent.commit,
         "sent": "what differed" if sent.changed else "nothing, all was there",
-        "visible": "to you alone" if sent.private else "to everybody",
+        "visible": _seen_by(sent.private, to.public),
     }
     run.commit(STAGE, content_id(STAGE, 1, sent.commit, to.repo), counts, started)
     return Outcome(STAGE, counts)
+
+
+def _seen_by(private: bool, public: bool) -> str:
+    if not private:
+        return "to everybody"
+    there = "; it was there before, make it public on its page" if public else ""
+    return f"to those whom its owner lets in{there}"
 
 
 def _card(folder: Path, to: Destination) -> str:
@@ -86,4 +93,4 @@ def _card(folder: Path, to: Destination) -> str:
         return text
     ours = existing_text(to.repo, "dataset", PROVENANCE, branch=to.branch) is not None
     place = f"{to.repo}@{to.branch}" if to.branch else to.repo
-    return follow(text, before, downloaded(place) if ours else None, folder)
+    return follow(text, before, downloaded(place, or_main=True) if ours else None, folder)

@@ -8,11 +8,20 @@ from synth.models.protocols import Models
 from synth.recipe import Recipe
 from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.stages.common import read_adapter
-from synth.store.hub import publish
+from synth.store.hub import log_in, publish
 from synth.store.model_card import ModelFacts, model_card
 from synth.store.run import Run
 
 STAGE = "push"
+
+
+def check_login(repo: str) -> None:
+    """Sees to it that the Hub knows who pushes, before anything is trained for it.
+
+    Raises:
+        HubError: When it does not, or cannot be reached, or for a name that no repository can have.
+    """
+    log_in(repo, "model", time.sleep)
 
 
 def push(

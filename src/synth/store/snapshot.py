@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from synth.errors import InputError
+from synth.store.hub import Patience
 from synth.store.run import Run
 
 _WANTED = ["data/*.parquet", "provenance.json", "recipe.yaml"]
@@ -116,25 +117,39 @@ def _read(path: Path, load: Any) -> Any:  # noqa: ANN401
         raise InputError(f"{path}: cannot be read ({' '.join(str(error).split()):.80})") from error
 
 
-def downloaded(name: str) -> Path:
-    """The folder of a Hub dataset in the cache.
+def downloaded(name: str, *, or_main: bool = False) -> Path:
+    """The folder of a Hub dataset in the cache, as it is now.
 
     Args:
-        name: `OWNER/NAME`, or `OWNER/NAME@REVISION`; for a revision that is not there yet, `main`.
+        name: `OWNER/NAME`, or `OWNER/NAME@REVISION`.
+        or_main: Whether it is `main` for a branch that is not there yet.
 
     Raises:
-        InputError: When there is none, or it cannot be had.
+        InputError: When there is no dataset or revision of that name.
+        HubError: When the Hub cannot be reached or refuses.
     """
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import HfApi, is_offline_mode, snapshot_download
+    from huggingface_hub.errors import RevisionNotFoundError
 
-    from synth.store.corpus import hub_errors
+    repo, _, named = name.partition("@")
+    revision = named or None
 
-    repo, _, revision = name.partition("@")
-    with hub_errors(name):
-        if revision and not HfApi().revision_exists(repo, revision, repo_type="dataset"):
-            revision = ""
-        return Path(
-            snapshot_download(
-                repo, repo_type="dataset", revision=revision or None, allow_patterns=_WANTED
-            )
+    def commit() -> Any:  # noqa: ANN401  (the library's types are not checked)
+        """Asked first: an older copy in the cache stands in for a Hub that does not answer."""
+        if is_offline_mode():
+            return revision
+        try:
+            return HfApi().dataset_info(repo, revision=revision).sha
+        except RevisionNotFoundError as error:
+            if or_main:
+                return HfApi().dataset_info(repo).sha
+            raise InputError(f"{name}: the dataset has no such revision; check it") from error
+
+    def folder() -> Path:
+        got = snapshot_download(
+            repo, repo_type="dataset", revision=commit(), allow_patterns=_WANTED
         )
+        return Path(got)
+
+    # Fewer tries: the client has its own for the first half of this.
+    return Patience(name)(folder, tries=3)

@@ -11,23 +11,23 @@ _MOST = 30  # settings and buckets named of one change
 _KEPT = 50  # lines that tell of older changes
 
 
-def with_changes(card: str, old_card: str, changed: Mapping[str, Any] | None) -> str:
+def with_changes(card: str, old_card: str, told: str | None) -> str:
     """The card with what the old one said of changes, and with a change more.
 
     Args:
         card: A new card.
         old_card: The one that it takes the place of.
-        changed: What `synth diff` counts of the two datasets; None when nothing changed.
+        told: The change, in a line; None when nothing changed.
     """
     before = (CHANGES.of(old_card) or CHANGES.empty).strip()
-    if changed is None:
+    if told is None:
         return CHANGES.put(card, f"\n{before}\n\n")
     lines = [line for line in before.splitlines() if line.startswith("- ")][: _KEPT - 1]
-    return CHANGES.put(card, "\n" + "\n".join([f"- {_told(changed)}", *lines]) + "\n\n")
+    return CHANGES.put(card, "\n" + "\n".join([f"- {told}", *lines]) + "\n\n")
 
 
-def _told(changed: Mapping[str, Any]) -> str:
-    """A change in one line."""
+def change_line(changed: Mapping[str, Any]) -> str:
+    """What `synth diff` counts of two datasets, in one line."""
     rows = changed["rows"]
     parts = [
         f"{rows['added']} rows added, {rows['removed']} removed, {rows['changed']} changed,"

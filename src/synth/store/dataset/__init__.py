@@ -5,10 +5,12 @@ from synth.store.dataset.folder import (
     CARD,
     PROVENANCE,
     RECIPE,
+    check_target,
     files_of,
     folders,
-    is_ours,
+    holds,
     replacing,
+    sizes_of,
 )
 from synth.store.dataset.layouts import GENERATED, PAIR, Layout, layout
 from synth.store.dataset.reading import Rows
@@ -24,12 +26,14 @@ __all__ = [
     "Layout",
     "Rows",
     "Split",
+    "check_target",
     "features",
     "files_of",
     "folders",
-    "is_ours",
+    "holds",
     "joined",
     "layout",
     "replacing",
+    "sizes_of",
     "write_config",
 ]

@@ -68,8 +68,8 @@ def publish(
             gone on with.
         tag: Set on the commit; it must be new, or be there already.
         owned: Folders, like `data/`, in which files that are not among `files` are deleted.
-        mark: A file that shows whose the repository is: without it nothing is deleted there, and
-            files in the owned folders are an error.
+        mark: A file that shows whose the repository is: without it files in the owned folders are
+            an error, and nothing is deleted or written over there.
         wait: Called with the seconds between two tries.
         sent: Called with how many files that differ are sent, and how many there are.
 
@@ -196,11 +196,13 @@ class _Job:
         )
         there = {entry.path: entry for entry in entries if hasattr(entry, "blob_id")}
         changes = changes_to(there, self.files, self.owned.folders)
-        if changes.gone and self.owned.mark is not None and self.owned.mark not in there:
-            raise HubError(
-                f"{self.place.name}: holds {changes.gone[0]}, which synth did not put there; name"
-                " another repository"
-            )
+        if self.owned.mark is not None and self.owned.mark not in there:
+            strange = sorted(name for name in there if name.startswith(self.owned.folders))
+            if strange:
+                raise HubError(
+                    f"{self.place.name}: holds {strange[0]}, which synth did not put there; name"
+                    " another repository"
+                )
         return changes
 
     def _check_tag(self, head: str, changes: Changes) -> None:
