@@ -25,7 +25,7 @@ from synth.models.training import train_adapter
 from synth.models.watch import last_whole_checkpoint, loss_points
 from synth.prompt import Example
 from synth.recipe import Recipe, load_recipe
-from synth.records import Pair
+from synth.records import Pair, Progress
 from synth.stages.finetune import finetune, lengths
 from synth.store.run import Run
 
@@ -118,6 +118,24 @@ def test_the_best_is_kept_and_training_stops_early(tiny_files: Path, tmp_path: P
     held_out = {p["step"]: p["held_out"] for p in info(run)["losses"] if p["held_out"]}
     assert counts["best_step"] == min(held_out, key=lambda step: held_out[step])
     assert counts["steps"] == counts["best_step"] + 10 < 400
+
+
+def test_patience_goes_on_where_a_kill_left_it(tiny_files: Path, tmp_path: Path) -> None:
+    sets = ("steps=400", "eval_every=5", "learning_rate=0.05", "patience=3")
+    recipe = recipe_of(tiny_files, *(f"finetune.{s}" for s in sets))
+    run, whole = Run(tmp_path / "run"), Run(tmp_path / "whole")
+    wanted = finetune(whole, recipe, LocalModels()).counts
+    last_but_one = wanted["steps"] - 5
+
+    def kill(progress: Progress) -> None:
+        if progress.done > last_but_one:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(run, recipe, LocalModels(), kill)
+    counts = finetune(run, recipe, LocalModels()).counts
+    assert counts == wanted | {"resumed_from": last_but_one}
+    assert info(run)["losses"] == info(whole)["losses"]
 
 
 def test_an_example_without_a_supervised_token_stops_the_run(

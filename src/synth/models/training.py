@@ -56,6 +56,7 @@ def trainer_config(recipe: Recipe, checkpoints: Path) -> SFTConfig:
         save_strategy="steps",
         save_steps=settings.eval_every,
         save_total_limit=2,
+        restore_callback_states_from_checkpoint=True,  # what `patience` has counted so far
         load_best_model_at_end=settings.keep_best,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
