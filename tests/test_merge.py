@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
+from transformers import PreTrainedModel
 
 from synth.errors import AdapterError, RunError
 from synth.models.local import LocalModels
@@ -72,6 +74,21 @@ def test_a_new_adapter_outdates_the_merged_model(run: Run, tiny_files: Path) -> 
     finetune(run, changed, models)
     assert run.done("merge") is None
     assert not merge(run, changed, models).skipped
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_half_model(
+    run: Run, tiny_files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, folder: str) -> None:
+        (Path(folder) / "model.safetensors").write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedModel, "save_pretrained", full)
+        with pytest.raises(RunError, match=r"merged\.part: the disk is full; free space"):
+            merge(run, recipe_of(tiny_files), LocalModels())
+    assert not list(run.folder.glob("*.part"))
+    assert not merge(run, recipe_of(tiny_files), LocalModels()).skipped
 
 
 def test_without_an_adapter_there_is_nothing_to_merge(tiny_files: Path, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 
+from synth.errors import RunError, is_full
 from synth.models.loading import load_base, load_tokenizer, load_with_adapter
 from synth.models.naming import named
 from synth.models.protocols import Merge
@@ -38,6 +40,7 @@ def merge_adapter(
 
     Raises:
         ModelError: When the base or the adapter cannot be loaded.
+        RunError: When the disk is full.
     """
     ways = ["original base"]
     if recipe.model.quantization != "none":
@@ -60,8 +63,15 @@ def merge_adapter(
     tell(steps - 2, f"merging onto the {taken}")
     model = _merged(recipe, adapter, taken)
     tell(steps - 1, "writing the merged model")
-    model.save_pretrained(str(folder))
-    load_tokenizer(recipe.model).save_pretrained(str(folder))
+    try:
+        model.save_pretrained(str(folder))
+        load_tokenizer(recipe.model).save_pretrained(str(folder))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if not is_full(error, folder):
+            raise
+        raise RunError(
+            f"{folder}: the disk is full; free space, and the same command merges again"
+        ) from error
     tell(steps, "")
     return Merge({way: float(f"{gap:.3g}") for way, gap in gaps.items()}, taken)
 

@@ -20,7 +20,8 @@ def merge(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -
     The counts hold the largest difference of a logit, way by way, and which way was taken.
 
     Raises:
-        SynthError: Without an adapter that fits the recipe, or a base that can be loaded.
+        SynthError: Without an adapter that fits the recipe, a base that can be loaded, or room on
+            the disk.
     """
     started = time.time()
     adapter = read_adapter(run.adapter, recipe, models)
@@ -43,9 +44,12 @@ def merge(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -
     part = run.merged.with_name("merged.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    result = models.merge(recipe, run.adapter, examples, part, listen)
-    run.forget(STAGE)
-    replace_folder(part, run.merged)
+    try:
+        result = models.merge(recipe, run.adapter, examples, part, listen)
+        run.forget(STAGE)
+        replace_folder(part, run.merged)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)  # of a merge that failed: as large as the base
     counts = {"largest_logit_gap": result.gaps, "onto": result.taken, "compared": len(examples)}
     run.commit(STAGE, fingerprint, counts, started)
     return Outcome(STAGE, counts)
