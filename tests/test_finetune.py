@@ -158,6 +158,31 @@ def test_a_tracker_that_is_not_there_is_a_named_error(tiny_files: Path, tmp_path
             finetune(Run(tmp_path / name), recipe, LocalModels())
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [
+        ("[nope]", "the base has no layer nope"),
+        ("[q_proj, mlp, nope]", "the base has no layer mlp, nope"),
+        ("[]", "names no layer"),
+    ],
+)
+def test_a_layer_that_the_base_lacks_is_a_named_error(
+    tiny_files: Path, tmp_path: Path, targets: str, told: str, dry_run: bool
+) -> None:
+    recipe = recipe_of(tiny_files, f"finetune.lora.targets={targets}")
+    message = f"finetune.lora.targets: {told}; name one or more of q_proj, k_proj, v_proj"
+    with pytest.raises(TrainingError, match=message):
+        finetune(Run(tmp_path), recipe, LocalModels(), dry_run=dry_run)
+
+
+def test_some_layers_of_the_base_can_be_named(tiny_files: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(tiny_files, "finetune.lora.targets=[v_proj, layers.0.mlp.up_proj]")
+    finetune(Run(tmp_path), recipe, LocalModels())
+    config = json.loads((Run(tmp_path).adapter / "adapter_config.json").read_text("utf-8"))
+    assert set(config["target_modules"]) == {"v_proj", "layers.0.mlp.up_proj"}
+
+
 def test_a_dry_run_says_what_it_takes_and_writes_nothing(tiny_files: Path, tmp_path: Path) -> None:
     args = ["--recipe", str(tiny_files / "recipe.yaml"), "--run", str(tmp_path / "run"), "--json"]
     command = [sys.executable, "-m", "synth", "finetune", "--dry-run", *args]

@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from synth.errors import TrainingError
 from synth.models.naming import is_adapter, merged_model, named, source
 from synth.settings import Finetune, Model
 
@@ -64,6 +65,34 @@ def lora_config(settings: Finetune) -> LoraConfig:
         target_modules=lora.targets,
         task_type="CAUSAL_LM",
     )
+
+
+def check_targets(settings: Finetune, model: Any) -> None:  # noqa: ANN401
+    """Sees to it that the base has the layers that are to get an adapter.
+
+    PEFT takes a list as long as one of its names fits, and would leave the others out in silence.
+
+    Raises:
+        TrainingError: When it lacks one.
+    """
+    targets = settings.lora.targets
+    if not isinstance(targets, list):
+        return
+    layers = {
+        name: layer
+        for name, layer in model.named_modules()
+        if getattr(layer, "weight", None) is not None and layer.weight.dim() > 1
+    }
+    wrong = [
+        target for target in targets if not any(f".{n}".endswith(f".{target}") for n in layers)
+    ]
+    if wrong or not targets:
+        linear = [name for name, layer in layers.items() if isinstance(layer, torch.nn.Linear)]
+        known = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in linear))
+        told = f"the base has no layer {', '.join(wrong)}" if wrong else "names no layer"
+        raise TrainingError(
+            f"finetune.lora.targets: {told}; name one or more of {known}, or say all-linear"
+        )
 
 
 def load_base(model: Model) -> Any:  # noqa: ANN401

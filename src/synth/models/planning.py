@@ -12,7 +12,7 @@ import torch
 from peft import get_peft_model
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from synth.models.loading import lora_config
+from synth.models.loading import check_targets, lora_config
 from synth.models.naming import named, source
 from synth.models.protocols import TrainingPlan
 from synth.prompt import Example
@@ -30,6 +30,7 @@ def plan_training(recipe: Recipe, train: Sequence[Example], processes: int = 1) 
 
     Raises:
         ModelError: When the base's configuration cannot be had.
+        TrainingError: When the recipe names a layer that the base lacks.
     """
     settings, base = recipe.finetune, recipe.model
     config = named(base.base, AutoConfig.from_pretrained, source(base.base), revision=base.revision)
@@ -43,6 +44,7 @@ def plan_training(recipe: Recipe, train: Sequence[Example], processes: int = 1) 
     )
     size = torch.finfo(getattr(torch, base.dtype)).bits / 8
     quantized = linear if base.quantization == "nf4" else 0
+    check_targets(settings, model)
     adapted = get_peft_model(model, lora_config(settings))
     trainable = sum(p.numel() for p in adapted.parameters() if p.requires_grad)
     longest = settings.max_tokens if settings.packing else max(len(e.input_ids) for e in train)

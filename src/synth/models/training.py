@@ -16,7 +16,7 @@ from transformers.integrations import get_reporting_integration_callbacks
 from trl import SFTConfig
 
 from synth.errors import RunError, TrainingError, is_full
-from synth.models.loading import device, load_base, load_tokenizer, lora_config
+from synth.models.loading import check_targets, device, load_base, load_tokenizer, lora_config
 from synth.models.protocols import Training
 from synth.models.supervised import SupervisedTrainer
 from synth.models.watch import Watch, last_whole_checkpoint, loss_points
@@ -88,7 +88,8 @@ def train_adapter(
         listen: Hears of every step.
 
     Raises:
-        TrainingError: When there is nothing to learn, or the loss is not a number or exactly 0.
+        TrainingError: When there is nothing to learn, the recipe names a layer that the base lacks,
+            or the loss is not a number or exactly 0.
         RunError: When the disk is full.
     """
     _check(train, held_out)
@@ -100,8 +101,10 @@ def train_adapter(
     if patience is not None:
         callbacks.append(EarlyStoppingCallback(patience))
     _check_trackers(recipe.finetune.report_to)
+    base = load_base(recipe.model)
+    check_targets(recipe.finetune, base)
     trainer = SupervisedTrainer(
-        model=load_base(recipe.model),
+        model=base,
         args=config,
         train_dataset=_dataset(train),
         eval_dataset=_dataset(held_out),
