@@ -151,7 +151,14 @@ def test_pairs_like_a_held_out_one_are_not_learnt(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ('{"instruction": "a"}\n', r"a.jsonl:1: has no column 'response', only instruction"),
-        ('{"instruction": "a", "response": 3}\n', r"a.jsonl:1: a pair is two texts, not a int"),
+        (
+            '{"instruction": "a", "response": 3}\n',
+            r"a.jsonl:1: response: a pair is two texts, not a int",
+        ),
+        (
+            '{"instruction": "a", "response": "b \\ud800"}\n',
+            "a.jsonl:1: response: holds half a character",
+        ),
         ("nope\n", "a.jsonl:1: not JSON"),
         ("[]\n", "a.jsonl:1: not a JSON object"),
         ("", r"a.jsonl: no pair \(no row at all\)"),

@@ -1,5 +1,6 @@
 """Files and Hub datasets of pairs -> one mixed pool of distinct pairs, and what was left out."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from synth.store.rows import Rows, check_columns, read_rows
 _SETTING = "pairs.sources"
 _USER = {"user", "human"}
 _ASSISTANT = {"assistant", "gpt", "model"}
+_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half of a pair; UTF-8 cannot hold it
 _BUFFER = 10_000  # rows among which a streamed dataset is shuffled
 
 
@@ -101,16 +103,28 @@ def _pair(place: str, row: Mapping[str, Any], source: PairSource) -> Pair | None
     else:
         check_columns(place, row, [source.instruction, source.response], _SETTING)
         instruction, response = row[source.instruction], row[source.response]
-    for text in (instruction, response):
-        if text is not None and not isinstance(text, str):
-            raise InputError(
-                f"{place}: a pair is two texts, not a {type(text).__name__};"
-                " check the columns named in pairs.sources"
-            )
+    for text, column in (
+        (instruction, source.messages or source.instruction),
+        (response, source.messages or source.response),
+    ):
+        _check_text(text, f"{place}: {column}")
     instruction, response = _stripped(instruction or "", source), (response or "").strip()
     if not instruction or not response:
         return None
     return Pair(instruction, response, source.name)
+
+
+def _check_text(text: Any, place: str) -> None:  # noqa: ANN401
+    if text is not None and not isinstance(text, str):
+        raise InputError(
+            f"{place}: a pair is two texts, not a {type(text).__name__};"
+            " check the columns named in pairs.sources"
+        )
+    if text is not None and _SURROGATE.search(text):
+        raise InputError(
+            f"{place}: holds half a character (a lone surrogate, such as \\ud800), which no text"
+            " can; correct or delete the row"
+        )
 
 
 def _first_turn(turns: Any) -> tuple[Any, Any]:  # noqa: ANN401
