@@ -10,6 +10,7 @@ import pytest
 from synth.errors import RecipeError
 from synth.models.local import LocalModels
 from synth.recipe import load_recipe
+from synth.settings import TRAITS
 from synth.stages.backtranslate import backtranslate
 from synth.stages.evaluate import evaluate
 from synth.stages.finetune import finetune
@@ -72,6 +73,31 @@ def test_draws_follow_the_pairs_and_the_target() -> None:
 def test_a_target_for_what_the_prompt_does_not_control_is_an_error(tiny_files: Path) -> None:
     with pytest.raises(RecipeError, match=r"generate.control names kind, which prompt.control"):
         load_recipe(str(tiny_files / "recipe.yaml"), ["generate.control={kind: {fact: 1}}"])
+
+
+@pytest.mark.parametrize(
+    ("aspect", "value", "known"),
+    [
+        ("length", "shrot", "short, medium, long"),
+        ("style", "essay", "question, query, instruction"),
+        ("kind", "facts", "comparison, .*, fact, other"),
+    ],
+)
+def test_a_target_that_no_instruction_can_have_is_an_error(
+    tiny_files: Path, aspect: str, value: str, known: str
+) -> None:
+    sets = [f"prompt.control=[{aspect}]", f"generate.control={{{aspect}: {{{value}: 1}}}}"]
+    with pytest.raises(
+        RecipeError, match=f"generate.control.{aspect} has no {value}, only {known}"
+    ):
+        load_recipe(str(tiny_files / "recipe.yaml"), sets)
+
+
+def test_a_target_may_name_every_trait_and_any_language(tiny_files: Path) -> None:
+    target = {aspect: dict.fromkeys(values, 1.0) for aspect, values in TRAITS.items()}
+    target["language"] = {"tlh": 1.0}
+    sets = ["prompt.control=[kind, length, style, language]", f"generate.control={target}"]
+    assert load_recipe(str(tiny_files / "recipe.yaml"), sets).generate.control == target
 
 
 @pytest.mark.parametrize("shares", ["{}", "{long: 0}", "{long: 1, short: -1}"])

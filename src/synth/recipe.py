@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from synth.errors import InputError, RecipeError
 from synth.settings import (
+    TRAITS,
     Corpus,
     Curate,
     Evaluate,
@@ -79,6 +80,10 @@ class Recipe(Section):
         if unknown:
             raise ValueError(f"generate.control names {unknown[0]}, which prompt.control lacks")
         for aspect, shares in self.generate.control.items():
+            strange = sorted(set(shares) - set(TRAITS.get(aspect, shares)))
+            if strange:
+                known = ", ".join(TRAITS[aspect])
+                raise ValueError(f"generate.control.{aspect} has no {strange[0]}, only {known}")
             if min(shares.values(), default=0.0) < 0 or sum(shares.values()) <= 0:
                 raise ValueError(f"generate.control.{aspect} needs shares of 0 or more, not all 0")
         return self

@@ -10,7 +10,16 @@ from synth.settings.curation import (
     Select,
 )
 from synth.settings.fleet import Ray
-from synth.settings.generation import Corpus, Endpoint, Filters, Generate
+from synth.settings.generation import (
+    TRAITS,
+    Corpus,
+    Endpoint,
+    Filters,
+    Generate,
+    Kind,
+    Length,
+    Style,
+)
 from synth.settings.publication import ConfigName, Export
 from synth.settings.section import Section
 from synth.settings.training import (
@@ -26,6 +35,7 @@ from synth.settings.training import (
 
 __all__ = [
     "TASK",
+    "TRAITS",
     "Benchmark",
     "ConfigName",
     "Contamination",
@@ -38,6 +48,8 @@ __all__ = [
     "Filters",
     "Finetune",
     "Generate",
+    "Kind",
+    "Length",
     "Lora",
     "Model",
     "OwnRule",
@@ -48,4 +60,5 @@ __all__ = [
     "Ray",
     "Section",
     "Select",
+    "Style",
 ]

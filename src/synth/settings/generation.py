@@ -1,10 +1,22 @@
 """From a corpus to candidates."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from synth.settings.section import Section
+
+Kind = Literal[
+    "comparison", "howto", "explanation", "list", "rewriting", "writing", "sorting", "fact", "other"
+]
+Length = Literal["short", "medium", "long"]
+Style = Literal["question", "query", "instruction"]
+TRAITS: dict[str, tuple[str, ...]] = {
+    "kind": get_args(Kind),
+    "length": get_args(Length),
+    "style": get_args(Style),
+}
+"""Aspect of an instruction -> the values that it can have; a language has any."""
 
 
 class Filters(Section):

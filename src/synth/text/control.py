@@ -7,9 +7,11 @@ distribution, so the mix of the dataset is chosen rather than suffered.
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from py3langid.langid import classify
+
+from synth.settings import Kind, Length, Style
 
 _SHORT, _MEDIUM, _QUERY = 8, 20, 5  # words: at most so many
 _WORD = re.compile(r"\w+")
@@ -17,7 +19,7 @@ _QUESTION_WORDS = frozenset(
     "what who whom whose which when where why how is are was were do does did can could should"
     " would will has have".split()
 )
-_KINDS = {
+_KINDS: dict[Kind, str] = {
     "comparison": r"compare|difference|differ|versus|\bvs\b|better",
     "howto": r"^how (do|can|should|to)\b|\bhow to\b|steps?\b|guide\b|recipe",
     "explanation": r"^(why|explain|how)\b|\bexplain\b|\bcauses?\b|\bmakes?\b",
@@ -31,6 +33,7 @@ _KINDS = {
 
 def traits(instruction: str, aspects: Sequence[str]) -> dict[str, str]:
     """The instruction's value of each aspect: `kind`, `length`, `style`, `language`."""
+    measures: dict[str, Callable[[str], str]]
     measures = {"kind": _kind, "length": _length, "style": _style, "language": language}
     return {aspect: measures[aspect](instruction) for aspect in aspects}
 
@@ -89,17 +92,17 @@ def _parsed(text: str) -> dict[str, str]:
     return {part[0]: part[1] for part in parts}
 
 
-def _kind(instruction: str) -> str:
+def _kind(instruction: str) -> Kind:
     low = instruction.strip().lower()
     return next((kind for kind, pattern in _KINDS.items() if re.search(pattern, low)), "other")
 
 
-def _length(instruction: str) -> str:
+def _length(instruction: str) -> Length:
     count = len(_WORD.findall(instruction))
     return "short" if count <= _SHORT else "medium" if count <= _MEDIUM else "long"
 
 
-def _style(instruction: str) -> str:
+def _style(instruction: str) -> Style:
     words = _WORD.findall(instruction.lower())
     if instruction.rstrip().endswith(("?", "\uff1f")) or (words and words[0] in _QUESTION_WORDS):
         return "question"
