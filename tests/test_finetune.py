@@ -28,6 +28,8 @@ from synth.recipe import Recipe, load_recipe
 from synth.records import Pair, Progress
 from synth.stages.finetune import finetune, lengths
 from synth.store.run import Run
+from tests.hub import Fault, Hub
+from tests.hub.client import environment
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -257,3 +259,18 @@ def test_a_full_disk_is_told_by_what_is_left(
     usage = shutil.disk_usage(tmp_path)._replace(free=4096)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     assert is_full(vague, tmp_path)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gated_base_says_how_access_is_had(hub: Hub, tmp_path: Path, status: int) -> None:
+    said = {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access to me/gated is restricted."}
+    hub.faults.append(Fault("me/gated", status, times=99, headers=said))
+    command = [sys.executable, "-m", "synth", "finetune", "--set", "model.base=me/gated"]
+    known = environment(hub, tmp_path / "home", "lfs")
+    result = subprocess.run(
+        command, cwd=tmp_path, env=known, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "me/gated: cannot be loaded: " in result.stderr
+    assert "; ask for access on the model's page and log in with `hf auth login`" in result.stderr
+    assert ".;" not in result.stderr

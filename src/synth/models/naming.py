@@ -93,6 +93,17 @@ def named(name: str, load: Any, *args: object, **kwargs: object) -> Any:  # noqa
         return load(*args, **kwargs)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         first = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(
-            f"{name}: cannot be loaded: {first[0]:.200}; check the name, the network and the cache"
-        ) from error
+        told = first[0].rstrip(".")
+        raise ModelError(f"{name}: cannot be loaded: {told:.200}; {_advice(error)}") from error
+
+
+def _advice(error: BaseException | None) -> str:
+    """What to do about it; a refusal of the Hub lies behind the loader's error, or its cause."""
+    while error is not None:
+        if getattr(getattr(error, "response", None), "status_code", None) in {401, 403}:
+            return (
+                "ask for access on the model's page and log in with `hf auth login`; if it is open"
+                " to all, check the name"
+            )
+        error = error.__cause__ or error.__context__
+    return "check the name, the network and the cache"
