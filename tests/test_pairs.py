@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,36 @@ def test_wrapper_filter_and_columns(tmp_path: Path) -> None:
     assert split.dropped == {"filtered": 3, "not_sampled": 3}
 
 
+@pytest.mark.parametrize("where", [{"year": 2020}, {"year": "2020"}, {"ok": True}, {"ok": "true"}])
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_numbers_and_truths_can_be_asked_for(
+    tmp_path: Path, kind: str, where: dict[str, Any]
+) -> None:
+    rows = [{**row, "year": 2018 + i % 3, "ok": i % 3 == 2} for i, row in enumerate(PAIRS)]
+    path = tmp_path / f"p.{kind}"
+    if kind == "jsonl":
+        write_jsonl(path, rows)
+    else:
+        frame = pl.DataFrame(rows)
+        frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
+    pool = read_pairs(pairs_of(path, where=where))
+    assert {p.response for p in pool.pairs} == {row["response"] for row in PAIRS[2::3]}
+    assert pool.dropped == {"filtered": 2 * len(PAIRS) // 3}
+
+
+def test_a_value_is_asked_for_as_the_file_has_it(tmp_path: Path) -> None:
+    rows = [{**row, "at": value} for row, value in zip(PAIRS, (2020.0, True, "a"), strict=False)]
+    path = write_jsonl(tmp_path / "a.jsonl", rows)
+    for value, count in ((2020, 1), ("True", 1), ([2020, "a"], 2), (1, 0), ("A", 0)):
+        source = pairs_of(path, where={"at": value}).sources[0]
+        left = 3 - count
+        if count:
+            assert read_pairs(Pairs(sources=[source])).dropped == {"filtered": left}
+        else:
+            with pytest.raises(InputError, match="3 filtered"):
+                read_pairs(Pairs(sources=[source]))
+
+
 def test_conversations_give_their_first_turn(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {
@@ -128,6 +159,30 @@ def test_sources_are_mixed_by_weight(tmp_path: Path) -> None:
     assert shares(16, 3, 1) == [15, 5]
     with pytest.raises(ValueError, match="every source a weight, or none"):
         shares(None, 1, None)
+
+
+def test_a_weighted_source_that_gives_nothing_new_is_named(tmp_path: Path) -> None:
+    sources = [
+        PairSource(path=str(write_jsonl(tmp_path / name, PAIRS)), weight=1.0)
+        for name in ("a.jsonl", "b.jsonl")
+    ]
+    message = rf"^{tmp_path}/b.jsonl: no pair \(24 repeated\); .*, or leave that source out"
+    with pytest.raises(InputError, match=message):
+        read_pairs(Pairs(sources=sources))
+
+
+def test_a_file_may_have_a_mark_blank_lines_and_long_fields(tmp_path: Path) -> None:
+    long = {"instruction": "Tell it all.", "response": "word " * 60_000}
+    lines = [json.dumps(row) for row in (*PAIRS, long)]
+    (tmp_path / "a.jsonl").write_text("\n\n".join(lines) + "\n \n", encoding="utf-8-sig")
+    pl.DataFrame([*PAIRS, long]).write_csv(tmp_path / "a.csv", include_bom=True)
+    for name in ("a.jsonl", "a.csv"):
+        pool = read_pairs(pairs_of(tmp_path / name))
+        assert {p.response for p in pool.pairs} >= {long["response"].strip()}
+        assert (len(pool.pairs), pool.dropped) == (len(PAIRS) + 1, {})
+    (tmp_path / "b.jsonl").write_text(f"{lines[0]}\n\nnope\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"b\.jsonl:3: not JSON"):
+        read_pairs(pairs_of(tmp_path / "b.jsonl"))
 
 
 def test_pairs_like_a_held_out_one_are_not_learnt(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from synth.settings.training import (
     Pairs,
     PairSource,
     PromptSettings,
+    Value,
 )
 
 __all__ = [
@@ -61,4 +62,5 @@ __all__ = [
     "Section",
     "Select",
     "Style",
+    "Value",
 ]

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from synth.settings.section import Section
 
+Value = str | int | float | bool
+"""What a column of pairs can be compared with."""
 TASK = (
     "Use the provided input to create an instruction that could have been used to generate the"
     " response with an LLM."
@@ -62,8 +64,8 @@ class PairSource(Section):
     """Name of the response column."""
     messages: str | None = None
     """Name of a column of conversations; its first user turn and the answer to it are the pair."""
-    where: dict[str, str | list[str]] = Field(default_factory=dict)
-    """Only rows whose columns have these values, or one of them."""
+    where: dict[str, Value | list[Value]] = Field(default_factory=dict)
+    """Only rows whose columns have these values, or one of them; `2020` is also the text "2020"."""
     strip_before: str | None = None
     """Of the instruction, only what follows the last occurrence of this text is kept."""
     strip_after: str | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from synth.errors import InputError
 from synth.records import Pair, content_id
-from synth.settings import Pairs, PairSource
+from synth.settings import Pairs, PairSource, Value
 from synth.store.corpus import hub_errors
 from synth.store.rows import Rows, check_columns, read_rows
 
@@ -36,25 +36,40 @@ def read_pairs(settings: Pairs) -> Pool:
     Raises:
         InputError: For a source that cannot be read, a column it lacks, or no pair at all.
     """
-    dropped: Counter[str] = Counter()
+    reasons: list[Counter[str]] = [Counter() for _ in settings.sources]
     seen: set[str] = set()
-    parts = [_source(source, settings.seed, seen, dropped) for source in settings.sources]
+    parts = [
+        _source(source, settings.seed, seen, counts)
+        for source, counts in zip(settings.sources, reasons, strict=True)
+    ]
     wanted = None if settings.train is None else settings.train + settings.held_out
     mixed = _mixed(parts, [source.weight for source in settings.sources], wanted)
+    if not mixed:
+        raise InputError(_none(settings.sources, parts, reasons))
+    dropped: Counter[str] = sum(reasons, Counter())
     dropped["not_sampled"] += sum(map(len, parts)) - len(mixed)
     pairs = sorted(mixed, key=lambda pair: content_id("split", pair.id))
-    if not pairs:
-        names = ", ".join(source.name for source in settings.sources)
-        why = ", ".join(f"{n} {reason}" for reason, n in dropped.items() if n) or "no row at all"
-        raise InputError(f"{names}: no pair ({why}); check the split, the columns and `where`")
     return Pool(pairs, {reason: n for reason, n in dropped.items() if n})
+
+
+def _none(
+    sources: Sequence[PairSource], parts: Sequence[list[Pair]], reasons: Sequence[Counter[str]]
+) -> str:
+    """Which sources gave no pair, and why; with weights one is enough to leave none."""
+    empty = [number for number, part in enumerate(parts) if not part] or range(len(parts))
+    names = ", ".join(sources[number].name for number in empty)
+    dropped = sum((reasons[number] for number in empty), Counter())
+    why = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "no row at all"
+    mixing = ", or leave that source out of the mix" if len(empty) < len(parts) else ""
+    return f"{names}: no pair ({why}); check the split, the columns and `where`{mixing}"
 
 
 def _source(source: PairSource, seed: int, seen: set[str], dropped: Counter[str]) -> list[Pair]:
     """The pairs of one source that no source before it had, in an order that content decides."""
     pairs: list[Pair] = []
+    where = {key: _wanted(value) for key, value in source.where.items()}
     for place, row in _rows(source, seed):
-        if any(str(row.get(key)) not in _allowed(value) for key, value in source.where.items()):
+        if any(_spellings(row.get(key)).isdisjoint(wanted) for key, wanted in where.items()):
             check_columns(place, row, source.where, _SETTING)
             dropped["filtered"] += 1
             continue
@@ -91,8 +106,18 @@ def _mixed(
     ]
 
 
-def _allowed(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
+def _spellings(value: object) -> set[str]:
+    """How a value is written: a csv file has only texts, JSON's `true` is Python's `True`."""
+    if isinstance(value, bool):
+        return {str(value), str(value).lower()}
+    if isinstance(value, float) and value.is_integer():
+        return {str(value), str(int(value))}
+    return {str(value)}
+
+
+def _wanted(value: Value | list[Value]) -> set[str]:
+    values = value if isinstance(value, list) else [value]
+    return set().union(*map(_spellings, values))
 
 
 def _pair(place: str, row: Mapping[str, Any], source: PairSource) -> Pair | None:

@@ -12,6 +12,8 @@ from synth.recipe import resolve_path
 Rows = Iterator[tuple[str, Mapping[str, Any]]]
 """Place (`file:line`) and columns of each row."""
 
+_LONGEST_FIELD = (1 << 31) - 1  # characters; the most that the module takes on every platform
+
 
 def read_rows(name: str, what: str, setting: str) -> Rows:
     """The rows of a file in their order.
@@ -52,7 +54,10 @@ def _jsonl(path: Path) -> Rows:
         for number, raw in enumerate(file, 1):
             place = f"{path.name}:{number}"
             try:
-                row = json.loads(raw.decode("utf-8"))
+                text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                if not text.strip():
+                    continue
+                row = json.loads(text)
             except ValueError as error:
                 raise InputError(
                     f"{place}: not JSON in UTF-8; correct or delete the line"
@@ -63,6 +68,7 @@ def _jsonl(path: Path) -> Rows:
 
 
 def _csv(path: Path) -> Rows:
+    csv.field_size_limit(_LONGEST_FIELD)  # else 131,072
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
