@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from synth.recipe import load_recipe
+from synth.store.model_card import ModelFacts, model_card
 from tests.conftest import PAIRS, lesson_prompt, write_jsonl
 from tests.hub import TOKEN, Fault, Hub, Repo
 from tests.hub.client import environment
@@ -66,6 +68,15 @@ def test_an_adapter_arrives_with_its_card(hub: Hub, folder: Path, tiny_files: Pa
     assert not any(TOKEN in text for text in everything)
     assert hub.leaked == []
     assert any(asked.startswith("PUT /put/") for asked in hub.asked)
+
+
+@pytest.mark.parametrize("name", ["base", "./base", "somebody/base"])
+def test_the_card_names_a_base_of_the_hub_and_no_folder(in_tmp: Path, name: str) -> None:
+    (in_tmp / "base").mkdir()
+    recipe = load_recipe("nano", [f"model.base={name}"])
+    facts = ModelFacts("me/reverse", recipe, 10, merged=False, gaps={}, evaluation=None)
+    metadata = yaml.safe_load(model_card(facts).split("---")[1])
+    assert metadata.get("base_model") == (name if name == "somebody/base" else None)
 
 
 def test_a_merged_model_arrives_and_nothing_is_sent_twice(

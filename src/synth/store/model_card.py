@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -30,8 +31,9 @@ def model_card(facts: ModelFacts) -> str:
         "pipeline_tag": "text-generation",
         "tags": ["synth", "instruction-backtranslation", *([] if facts.merged else ["lora"])],
     }
-    if not recipe.model.base.startswith(("bundled:", "/", ".")):
-        metadata["base_model"] = recipe.model.base
+    base = recipe.model.base
+    if not base.startswith(("bundled:", "/", ".")) and not Path(base).is_dir():
+        metadata["base_model"] = base
         metadata["base_model_relation"] = "finetune" if facts.merged else "adapter"
     if datasets:
         metadata["datasets"] = datasets
