@@ -32,6 +32,7 @@ def test_numbers_that_yaml_reads_as_text_are_numbers() -> None:
             "generate.engine=llamafile",
             "generate.engine: Input should be 'transformers', 'vllm' or 'endpoint'",
         ),
+        ("finetune.null_share=0.99", "null_share: Input should be less than or equal to 0.5"),
         ("name.first=1", "name is a value, not a section"),
         ("steps", "write it as section.key=value"),
         ("finetune.steps=[", "the value is not YAML"),

@@ -143,8 +143,8 @@ class Finetune(Section):
     """AdamW's weight decay."""
     max_tokens: int = Field(2048, ge=64)
     """Tokens of a training example; longer responses are shortened in their middle."""
-    null_share: float = Field(0.05, ge=0, lt=1)
-    """Share of examples that are unusable texts with the answer `null` (FineInstructions: 5%)."""
+    null_share: float = Field(0.05, ge=0, le=0.5)
+    """Share of unusable texts, answered `null` (FineInstructions: 5%); one a pair: half at most."""
     loss: Literal["completion", "text"] = "completion"
     """`completion`: learn the instruction only; `text`: the lesson's loss over the whole text."""
     packing: bool = False
