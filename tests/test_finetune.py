@@ -25,9 +25,12 @@ from synth.models.training import train_adapter
 from synth.models.watch import last_whole_checkpoint, loss_points
 from synth.prompt import Example
 from synth.recipe import Recipe, load_recipe
-from synth.records import Pair, Progress
+from synth.records import Pair, Progress, content_id
+from synth.stages.common import learnt_pairs, split_pairs
 from synth.stages.finetune import finetune, lengths
+from synth.stages.merge import merge
 from synth.store.run import Run
+from tests.conftest import PAIRS, write_jsonl
 from tests.hub import Fault, Hub
 from tests.hub.client import environment
 
@@ -176,6 +179,39 @@ def test_a_layer_that_the_base_lacks_is_a_named_error(
     message = f"finetune.lora.targets: {told}; name one or more of q_proj, k_proj, v_proj"
     with pytest.raises(TrainingError, match=message):
         finetune(Run(tmp_path), recipe, LocalModels(), dry_run=dry_run)
+
+
+def test_pairs_with_too_long_an_instruction_are_dropped_and_counted(
+    tiny_files: Path, tmp_path: Path
+) -> None:
+    long = [{**row, "instruction": row["instruction"] * 60} for row in PAIRS[:8]]
+    file = write_jsonl(tmp_path / "pairs.jsonl", [*PAIRS[8:], *long])
+    recipe = recipe_of(tiny_files, f"pairs.sources.0.path={file}", "pairs.held_out=8")
+    drawn = split_pairs(recipe.pairs)
+    kept = [[p for p in part if len(p.instruction) < 100] for part in (drawn.train, drawn.held_out)]
+    assert 0 < len(kept[0]) < len(drawn.train)
+    assert 0 < len(kept[1]) < len(drawn.held_out)
+    run, models = Run(tmp_path / "run"), LocalModels()
+    for dry_run in (True, False):
+        counts = finetune(run, recipe, models, dry_run=dry_run).counts
+        assert [counts["pairs"], counts["held_out"]] == list(map(len, kept))
+        assert counts["dropped"] == {"instruction_too_long": 8}
+    assert info(run)["pairs_hash"] == content_id(*(p.id for p in (*kept[0], *kept[1])))
+    assert learnt_pairs(run.adapter, recipe) == kept[0]
+    assert finetune(run, recipe, models).skipped
+    assert merge(run, recipe, models).counts["compared"] == len(kept[1])
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_only_too_long_instructions_are_a_named_error(
+    tiny_files: Path, tmp_path: Path, dry_run: bool
+) -> None:
+    long = [{**row, "instruction": row["instruction"] * 60} for row in PAIRS]
+    file = write_jsonl(tmp_path / "pairs.jsonl", long)
+    recipe = recipe_of(tiny_files, f"pairs.sources.0.path={file}")
+    message = "^0 pairs to learn from and 0 held out: 24 others have an instruction that leaves no"
+    with pytest.raises(TrainingError, match=message):
+        finetune(Run(tmp_path / "run"), recipe, LocalModels(), dry_run=dry_run)
 
 
 def test_some_layers_of_the_base_can_be_named(tiny_files: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.errors import RecipeError, TrainingError
+from synth.errors import RecipeError, TooLongError, TrainingError
 from synth.prompt import Prompt
 from synth.settings import TASK, Model
 from tests.conftest import ROOT
@@ -78,6 +78,19 @@ def test_a_long_response_loses_its_middle_and_nothing_else(tokenizer: Any) -> No
 def test_a_limit_without_room_for_text_is_an_error(tokenizer: Any) -> None:
     with pytest.raises(RecipeError, match="leaves no room for the text"):
         PLAIN.render("text", tokenizer, 64)
+
+
+def test_an_instruction_leaves_room_for_its_text_or_is_an_error(tokenizer: Any) -> None:
+    text, instruction = "This is a text. " * 40, ("What? " * 100).strip()
+    empty = len(PLAIN.render("", tokenizer, 512).ids)
+    answer = len(tokenizer(instruction, add_special_tokens=False)["input_ids"]) + 1  # eos
+    least = empty + answer + 32
+    assert len(PLAIN.example(instruction, text, tokenizer, least).input_ids) == least
+    message = f"an instruction takes {answer} of {least - 1} tokens"
+    with pytest.raises(TooLongError, match=message):
+        PLAIN.example(instruction, text, tokenizer, least - 1)
+    with pytest.raises(RecipeError, match=f"the prompt template takes {empty} of 64 tokens"):
+        PLAIN.example(instruction, text, tokenizer, 64)
 
 
 def test_an_empty_instruction_is_an_error(tokenizer: Any) -> None:

@@ -6,6 +6,7 @@ SynthError
 ├── AdapterError     an adapter that does not fit the base model or the prompt
 ├── ModelError       a model that cannot be loaded, or an engine that is missing or fails
 ├── TrainingError    a training run that would teach nothing
+│   └── TooLongError     an instruction that leaves no room for its text
 ├── NoGoError        an adapter that the report card advises against
 ├── HubError         a Hub that cannot be reached, or refuses
 └── RunError         a run folder that lacks what a stage needs, or that the disk has no room for
@@ -39,6 +40,10 @@ class ModelError(SynthError):
 
 class TrainingError(SynthError):
     """A training run that would teach nothing."""
+
+
+class TooLongError(TrainingError):
+    """An instruction that leaves no room for its text."""
 
 
 class NoGoError(SynthError):

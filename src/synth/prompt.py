@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from synth.errors import RecipeError, TrainingError
+from synth.errors import RecipeError, TooLongError, TrainingError
 from synth.records import content_id
 
 _GAP = "\n[...]\n"
@@ -153,7 +153,9 @@ class Prompt:
         """The training example of a pair: the generation prompt, then the instruction and one eos.
 
         Raises:
-            TrainingError: When the instruction has no token, or leaves no room for the response.
+            TrainingError: When the instruction has no token.
+            TooLongError: When it leaves no room for the response.
+            RecipeError: When the template alone leaves none.
         """
         target = _encode(instruction.strip(), tokenizer)
         if not target or tokenizer.eos_token_id is None:
@@ -161,7 +163,9 @@ class Prompt:
                 "an instruction without a token, or a tokenizer without eos, teaches nothing"
             )
         target = [*target, tokenizer.eos_token_id]
-        rendered = self.render(response, tokenizer, max_tokens - len(target), wanted)
+        frame, note = self._frame(tokenizer, wanted), self._note(response, tokenizer)
+        body = _encode(response, tokenizer)
+        rendered = _fitted(frame, body, note, max_tokens, tokenizer, len(target))
         return Example(
             rendered.ids + target, [-100] * len(rendered.ids) + target, rendered.shortened
         )
@@ -217,13 +221,21 @@ def _fitted(
     note: list[int],
     max_tokens: int,
     tokenizer: Tokenizer,
+    answer: int = 0,
 ) -> Rendered:
+    """The prompt of at most `max_tokens` tokens, of which the answer takes so many."""
     head, tail = frame
-    room = max_tokens - len(head) - len(note) - len(tail)
-    if room < _ROOM_FOR_TEXT:
+    fixed = len(head) + len(note) + len(tail)
+    if max_tokens - fixed < _ROOM_FOR_TEXT:
         raise RecipeError(
-            f"the prompt template takes {max_tokens - room} of {max_tokens} tokens, which"
+            f"the prompt template takes {fixed} of {max_tokens} tokens, which"
             " leaves no room for the text; raise generate.max_tokens or finetune.max_tokens"
+        )
+    room = max_tokens - fixed - answer
+    if room < _ROOM_FOR_TEXT:
+        raise TooLongError(
+            f"an instruction takes {answer} of {max_tokens} tokens, which leaves no room for its"
+            " text; shorten it, or raise finetune.max_tokens or generate.max_tokens"
         )
     whole = len(body)
     if whole > room:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,20 @@ class PairSplit:
     held_out: list[Pair]
     dropped: dict[str, int]
 
+    def without(self, too_long: Iterable[str]) -> "PairSplit":
+        """The same without the pairs of these ids, whose instructions are too long."""
+        ids = set(too_long)
+        train = [pair for pair in self.train if pair.id not in ids]
+        held_out = [pair for pair in self.held_out if pair.id not in ids]
+        count = len(self.train) + len(self.held_out) - len(train) - len(held_out)
+        reason = {"instruction_too_long": count} if count else {}
+        return PairSplit(train, held_out, self.dropped | reason)
+
+    @property
+    def hash(self) -> str:
+        """Identity of the pairs, kept in the adapter's metadata."""
+        return content_id(*(pair.id for pair in (*self.train, *self.held_out)))
+
 
 def split_pairs(settings: Pairs) -> PairSplit:
     """The recipe's pairs, split by content: the same pairs are held out wherever they come from.
@@ -82,9 +96,9 @@ def learnt_pairs(adapter: Path, recipe: Recipe) -> list[Pair]:
         RunError: Where the recipe's pairs have changed since, or there is no adapter.
         InputError: For pairs that cannot be read.
     """
-    pairs = split_pairs(recipe.pairs)
-    known = adapter_facts(adapter).get("pairs_hash", "")
-    if known != content_id(*(pair.id for pair in (*pairs.train, *pairs.held_out))):
+    facts = adapter_facts(adapter)
+    pairs = split_pairs(recipe.pairs).without(facts.get("too_long", []))
+    if facts.get("pairs_hash", "") != pairs.hash:
         raise RunError(
             f"{adapter}: did not learn from the recipe's pairs as they are now; run"
             " `synth finetune`, or leave them out with --set export.include_pairs=false"
@@ -121,6 +135,8 @@ class AdapterInfo:
     """Control line -> training pairs that had it."""
     lengths: list[list[int]] = field(default_factory=list)
     """Characters of instruction and response, of some of the training pairs."""
+    too_long: list[str] = field(default_factory=list)
+    """Ids of the pairs that were left out because their instructions are too long."""
 
     def write(self, adapter: Path) -> None:
         """Writes the metadata into the adapter's folder."""

@@ -4,8 +4,10 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 
+from synth.errors import TooLongError, TrainingError
 from synth.models.protocols import Models
 from synth.prompt import Example, Tokenizer
 from synth.recipe import Recipe
@@ -36,18 +38,27 @@ def finetune(
     """
     started = time.time()
     split = split_pairs(recipe.pairs)
-    train, held_out = split.train, split.held_out
-    pairs_hash = content_id(*(pair.id for pair in (*train, *held_out)))
     identity = models.identity(recipe)
     fingerprint = content_id(
-        STAGE, 3, identity, recipe.model.fingerprint(), recipe.prompt.fingerprint(), pairs_hash,
-        len(held_out), recipe.finetune.fingerprint(),
+        STAGE, 3, identity, recipe.model.fingerprint(), recipe.prompt.fingerprint(), split.hash,
+        len(split.held_out), recipe.finetune.fingerprint(),
     )  # fmt: skip
     done = run.done(STAGE)
     if not dry_run and done and done.fingerprint == fingerprint and run.adapter.is_dir():
         return Outcome(STAGE, done.counts, skipped=True)
     listen(Progress(STAGE, 0, recipe.finetune.steps, "step", f"loading {recipe.model.base}"))
     tokenizer = models.tokenizer(recipe)
+    drawn = [*split.train, *split.held_out]
+    lessons = _lessons(drawn, recipe, tokenizer)
+    too_long = [pair.id for pair in drawn if pair.id not in lessons]
+    split = split.without(too_long)
+    train, held_out = split.train, split.held_out
+    if not train or not held_out:
+        raise TrainingError(
+            f"{len(train)} pairs to learn from and {len(held_out)} held out: {len(too_long)} others"
+            f" have an instruction that leaves no room for its text in {recipe.finetune.max_tokens}"
+            " tokens; raise finetune.max_tokens or shorten the instructions"
+        )
     share = recipe.finetune.null_share
     unusable = junk_pairs(train, round(len(train) * share / (1 - share)), recipe.finetune.seed)
     counts = {
@@ -56,9 +67,10 @@ def finetune(
         "held_out": len(held_out),
         "dropped": split.dropped,
     }
+    wanted = [lessons[pair.id].wanted for pair in train]
+    learnt = [lessons[pair.id].example for pair in train]
     # An unusable text is asked for what the pair it was made from was: only the text tells it.
-    wanted = [wanted_of(pair.instruction, recipe) for pair in (*train, *train[: len(unusable)])]
-    learnt = examples([*train, *unusable], wanted, recipe, tokenizer)
+    learnt += examples(unusable, wanted[: len(unusable)], recipe, tokenizer)
     if dry_run:
         plan = asdict(models.plan(recipe, learnt))
         shortened = sum(example.shortened for example in learnt)
@@ -68,9 +80,7 @@ def finetune(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         _ready_checkpoints(run, fingerprint)
-    measured = examples(
-        held_out, [wanted_of(p.instruction, recipe) for p in held_out], recipe, tokenizer
-    )
+    measured = [lessons[pair.id].example for pair in held_out]
     training = models.train(recipe, learnt, measured, part, run.training, listen)
     counts |= {
         "shortened": training.shortened,
@@ -83,9 +93,9 @@ def finetune(
     if models.main:
         losses = [asdict(point) for point in training.losses]
         info = AdapterInfo(
-            recipe.model.base, identity, prompt_of(recipe).hash, len(train), pairs_hash,
-            fingerprint, losses, dict(Counter(wanted[: len(train)])) if any(wanted) else {},
-            lengths(train),
+            recipe.model.base, identity, prompt_of(recipe).hash, len(train), split.hash,
+            fingerprint, losses, dict(Counter(wanted)) if any(wanted) else {}, lengths(train),
+            too_long,
         )  # fmt: skip
         info.write(part)
         run.forget(STAGE)
@@ -94,6 +104,24 @@ def finetune(
         run.commit(STAGE, fingerprint, counts, started)
         shutil.rmtree(run.training, ignore_errors=True)
     return Outcome(STAGE, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What a pair becomes: the control line of its prompt, and the example."""
+
+    wanted: str
+    example: Example
+
+
+def _lessons(pairs: Sequence[Pair], recipe: Recipe, tokenizer: Tokenizer) -> dict[str, _Lesson]:
+    """Id -> lesson of each pair whose instruction leaves room for its text."""
+    found: dict[str, _Lesson] = {}
+    for pair in pairs:
+        wanted = wanted_of(pair.instruction, recipe)
+        with suppress(TooLongError):
+            found[pair.id] = _Lesson(wanted, examples([pair], [wanted], recipe, tokenizer)[0])
+    return found
 
 
 def lengths(pairs: Sequence[Pair]) -> list[list[int]]:
@@ -113,7 +141,11 @@ def _ready_checkpoints(run: Run, fingerprint: str) -> None:
 def examples(
     pairs: Sequence[Pair], wanted: Sequence[str], recipe: Recipe, tokenizer: Tokenizer
 ) -> list[Example]:
-    """The training examples of the pairs, with their control lines, as the loss wants them."""
+    """The training examples of the pairs, with their control lines, as the loss wants them.
+
+    Raises:
+        TooLongError: When an instruction leaves no room for its text.
+    """
     prompt, room = prompt_of(recipe), recipe.finetune.max_tokens
     made = [
         prompt.example(pair.instruction, pair.response, tokenizer, room, asked)

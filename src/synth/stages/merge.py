@@ -39,7 +39,7 @@ def merge(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -
             recipe.finetune.max_tokens,
             wanted_of(pair.instruction, recipe),
         )
-        for pair in split_pairs(recipe.pairs).held_out[:_COMPARED]
+        for pair in split_pairs(recipe.pairs).without(adapter.too_long).held_out[:_COMPARED]
     ]
     part = run.merged.with_name("merged.part")
     shutil.rmtree(part, ignore_errors=True)
