@@ -52,7 +52,16 @@ def test_help_is_quick() -> None:
 
 
 @pytest.mark.parametrize(
-    "args", [["finetune", "--bogus"], ["backtranslate"], ["nonsense"], ["export"]]
+    "args",
+    [
+        ["finetune", "--bogus"],
+        ["finetune", "--push-to-hub", ""],
+        ["finetune", "--public"],
+        ["backtranslate"],
+        ["nonsense"],
+        ["export"],
+        ["curate", "--explain", "0", "--what-if", "curate.min_logprob=-1"],
+    ],
 )
 def test_wrong_usage_is_status_2(args: list[str], in_tmp: Path) -> None:
     assert synth(*args, cwd=in_tmp).returncode == 2
@@ -74,6 +83,16 @@ def test_wrong_usage_is_status_2(args: list[str], in_tmp: Path) -> None:
 )
 def test_errors_are_one_line_with_status_1(args: list[str], message: str, in_tmp: Path) -> None:
     assert message in one_line_error(synth(*args, cwd=in_tmp))
+
+
+def test_a_recipe_that_nobody_named_takes_the_place_of_no_other(in_tmp: Path) -> None:
+    Run(in_tmp / "r").open(load_recipe("nano", ["name=mine"]))
+    asked = synth("curate", "--run", "r", cwd=in_tmp)
+    assert "r: made by the recipe mine, and none is named" in one_line_error(asked)
+    for name in ("r/recipe.yaml", "nano"):
+        told = one_line_error(synth("curate", "--run", "r", "--recipe", name, cwd=in_tmp))
+        assert "nothing from `synth backtranslate` here yet" in told
+    assert load_recipe("r/recipe.yaml").name == "nano"
 
 
 def test_strict_stops_at_a_bad_line_and_without_it_the_run_goes_on(

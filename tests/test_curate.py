@@ -361,6 +361,16 @@ def test_a_sweep_says_what_curate_would_keep_and_writes_nothing(tmp_path: Path) 
     assert {one.kept[one.current] for one in swept.values()} == {now}
 
 
+def test_a_sweep_of_lists_is_asked_for_by_the_command(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", made(20))
+    lists = "curate.allow_licences=[MIT,Apache-2.0],[nobody's],null"
+    args = ["curate", "--run", str(run.folder), "--what-if", lists, "--json"]
+    told = CliRunner().invoke(app, [*args, "--set", "generate.scores=[]"])
+    kept = json.loads(told.stdout)["stages"]["what_if"]["kept"]
+    assert list(kept) == ["[MIT,Apache-2.0]", "[nobody's]", "null"]
+    assert kept["[nobody's]"] == 0 < kept["null"]
+
+
 def test_progress_is_told_unless_nobody_wants_it(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", made(30))
     command = ["curate", "--run", str(run.folder), "--set", "generate.scores=[]"]

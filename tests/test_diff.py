@@ -44,6 +44,8 @@ def test_runs_and_their_datasets_differ_alike(versions: tuple[Run, Run], tmp_pat
     assert found["rows"]["logprob"]["moved"] == pytest.approx(0.05)
     assert found["segments"] == {"kept": [10, 9], "unlikely": [0, 1]}
     assert found["settings"] == {"curate.min_logprob": [-2.0, -1.4]}
+    versions[1].open(recipe_of())  # as any later command does, told nothing of it
+    assert diff(*(str(run.folder) for run in versions)).counts == found
     for run, limit in zip(versions, ("-2", "-1.4"), strict=True):
         recipe = recipe_of(f"curate.min_logprob={limit}")
         export(run, recipe, tmp_path / f"{run.folder.name}-out")

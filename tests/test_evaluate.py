@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from synth.errors import RunError
 from synth.models.local import LocalModels
 from synth.models.protocols import Judge, Question, Request, Score
 from synth.recipe import Recipe, load_recipe
 from synth.records import Completion
 from synth.stages.common import split_pairs
 from synth.stages.evaluate import evaluate
+from synth.stages.finetune import finetune
 from synth.store.run import Run
 
 
@@ -42,6 +44,21 @@ def test_it_measures_before_and_after(run: Run, tiny_files: Path) -> None:
     assert evaluate(run, recipe, LocalModels()).skipped
     strict = recipe_of(tiny_files, "evaluate.min_fall=0.99")
     assert evaluate(run, strict, LocalModels()).counts["go"] is False
+
+
+def test_pairs_that_were_learnt_are_not_held_out(run: Run, tiny_files: Path) -> None:
+    with pytest.raises(RunError, match="may be among what it learnt; run `synth finetune`"):
+        evaluate(run, recipe_of(tiny_files, "pairs.held_out=5"), LocalModels())
+    assert not run.evaluation.exists()
+
+
+def test_a_card_is_of_one_adapter_and_one_way_to_load_it(run: Run, tiny_files: Path) -> None:
+    recipe = recipe_of(tiny_files)
+    evaluate(run, recipe, LocalModels())
+    other = recipe_of(tiny_files, "model.dtype=bfloat16")
+    assert not evaluate(run, other, LocalModels()).skipped
+    finetune(run, recipe_of(tiny_files, "finetune.steps=3", "finetune.eval_every=3"), LocalModels())
+    assert run.done("evaluate") is None
 
 
 class KnownJudge:

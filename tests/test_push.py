@@ -145,3 +145,19 @@ def test_the_lesson_on_a_small_base_goes_the_whole_way(
     config = json.loads(files["config.json"])
     assert "quantization_config" not in config
     assert config["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("args", "token", "told"),
+    [
+        (["--push-to-hub", "bad name"], TOKEN, "'bad name' names no repository"),
+        ([], "hf_wrong", "does not know your token"),
+    ],
+)
+def test_who_cannot_push_does_not_train_first(
+    args: list[str], token: str, told: str, hub: Hub, tmp_path: Path, tiny_files: Path
+) -> None:
+    result = push(hub, tmp_path, tiny_files, *args, token=token)
+    assert result.returncode == 1
+    assert told in result.stderr
+    assert not (tmp_path / "run" / "adapter").exists()

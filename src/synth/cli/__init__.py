@@ -1,5 +1,6 @@
 """Command line -> stages: composes the parts, draws and prints; the only room that speaks."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -183,7 +184,9 @@ def curate(
             key, _, values = what_if.partition("=")
             if not key.startswith("curate.") or not values:
                 raise typer.BadParameter("is curate.SETTING=V1,V2,...", param_hint="--what-if")
-            tried = {value: f"{key}={value}" for value in values.split(",")}
+            # Commas within brackets are a value's own.
+            apart = re.split(r",(?![^][{}]*[]}])", values)
+            tried = {value: f"{key}={value}" for value in apart}
             recipes = {
                 v: load_recipe(recipe or DEFAULT, [*(set_ or ()), one]) for v, one in tried.items()
             }

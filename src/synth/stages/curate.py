@@ -17,6 +17,7 @@ from synth.errors import RecipeError, RunError
 from synth.models.protocols import Models
 from synth.recipe import Recipe, resolve_path
 from synth.records import Listener, Outcome, Progress, content_id, silent
+from synth.settings import Curate
 from synth.store.benchmarks import Benchmarks, read_benchmarks
 from synth.store.candidates import CandidateRows, unanswered
 from synth.store.files import file_hash, write_json, writing_parquet
@@ -40,11 +41,13 @@ class Asked:
     Attributes:
         counts: What is told of the making of the candidates.
         marks: What people said of rows.
+        settings: By what it is sorted.
         fingerprint: Of the result.
     """
 
     counts: Mapping[str, Any]
     marks: Mapping[str, Mark]
+    settings: Curate
     fingerprint: str
 
 
@@ -131,7 +134,8 @@ def what_is_asked(run: Run, recipe: Recipe, models: Models, sources: Sequence[Pa
     made = need_corpus(run)
     marks = read_marks(run)
     depends = [*_depends(run, recipe, models), *_said(marks)]
-    return Asked(made.counts, marks, content_id(STAGE, 4, made.fingerprint, *depends))
+    fingerprint = content_id(STAGE, 4, made.fingerprint, *depends)
+    return Asked(made.counts, marks, recipe.curate, fingerprint)
 
 
 def finished(run: Run, recipe: Recipe, asked: Asked) -> Done | None:
@@ -332,5 +336,5 @@ def commit(
         "reviewed": tally(kept, gone, _by_segment(asked.marks, "good")),
     }
     write_json(run.ledger, counts)
-    run.commit(STAGE, asked.fingerprint, counts, started)
+    run.commit(STAGE, asked.fingerprint, counts, started, asked.settings)
     return Outcome(STAGE, counts)

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from synth.errors import RunError
 from synth.models.protocols import Judge, Models, completions, losses
 from synth.prompt import Example
 from synth.recipe import Recipe
@@ -30,13 +31,20 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     (README.md says what each is), the `checks` behind `go`, and `samples`.
 
     Raises:
-        SynthError: Without an adapter that fits the recipe.
+        SynthError: Without an adapter that fits the recipe, and that learnt from its pairs.
     """
     started = time.time()
     adapter = read_adapter(run.adapter, recipe, models)
-    held_out = split_pairs(recipe.pairs).held_out
+    pairs = split_pairs(recipe.pairs).without(adapter.too_long)
+    if adapter.pairs_hash != pairs.hash:
+        raise RunError(
+            f"{run.adapter}: did not learn from the recipe's pairs as they are now, so that those"
+            " held out may be among what it learnt; run `synth finetune`, or restore the pairs"
+        )
+    held_out = pairs.held_out
     fingerprint = content_id(
-        STAGE, 2, adapter.fingerprint, recipe.evaluate.fingerprint(), *(p.id for p in held_out),
+        STAGE, 3, adapter.fingerprint, recipe.evaluate.fingerprint(), recipe.model.fingerprint(),
+        *(pair.id for pair in held_out), recipe.finetune.max_tokens, recipe.finetune.seed,
         recipe.generate.max_tokens, recipe.generate.max_new_tokens, recipe.curate.max_copied_words,
     )  # fmt: skip
     done = run.done(STAGE)
@@ -59,6 +67,7 @@ def evaluate(run: Run, recipe: Recipe, models: Models, listen: Listener = silent
     shown += held_out[: recipe.evaluate.samples]
     counts = {
         "held_out": len(held_out),
+        "retrieval_texts": min(recipe.evaluate.retrieval_texts, len(held_out)),
         "go": all(check["passed"] for check in checks.values()),
         "checks": checks,
         "before": before,
@@ -175,7 +184,8 @@ def _likelihoods(
     hits = 0
     for i in range(tried):
         start = len(own) + i * (count - 1)
-        hits += all(scores[i].nats < other.nats for other in scores[start : start + count - 1])
+        found = [scores[i].nats < other.nats for other in scores[start : start + count - 1]]
+        hits += bool(found) and all(found)
     return {
         "nats_per_token": nats / tokens,
         "bits_per_byte": nats / math.log(2) / size,

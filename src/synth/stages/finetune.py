@@ -101,6 +101,7 @@ def finetune(
         run.forget(STAGE)
         replace_folder(part, run.adapter)
         run.forget("merge")
+        run.forget("evaluate")  # the card is another adapter's
         run.commit(STAGE, fingerprint, counts, started)
         shutil.rmtree(run.training, ignore_errors=True)
     return Outcome(STAGE, counts)

@@ -134,6 +134,8 @@ def _taken(run: Run) -> Entry:
     divided: dict[str, dict[Part, Entry]] = {}
     for source in run.sources():
         found = _parts(source)
+        if not source.folder.is_dir():
+            raise RunError(f"{source.folder}: is no longer there; put it back, or say --from anew")
         if source.done(STAGE) or not found:
             source.need(STAGE)
             entries[source.folder] = source.stages()[STAGE]

@@ -11,6 +11,7 @@ from typing import Any
 from synth.errors import RunError
 from synth.recipe import Recipe, recipe_name
 from synth.records import WHOLE, Part
+from synth.settings import Section
 from synth.store.files import write_json, write_text
 from synth.store.locks import exclusive, in_company
 from synth.store.versions import versions
@@ -228,10 +229,24 @@ class Run:
         return done
 
     def commit(
-        self, stage: str, fingerprint: str, counts: Mapping[str, Any], started: float
+        self,
+        stage: str,
+        fingerprint: str,
+        counts: Mapping[str, Any],
+        started: float,
+        settings: Section | None = None,
     ) -> None:
-        """Enters a finished stage into the manifest; `started` is a `time.time()`."""
-        self.enter(stage, entry(fingerprint, counts, started))
+        """Enters a finished stage into the manifest.
+
+        Args:
+            stage: Its name.
+            fingerprint: Of what it made.
+            counts: What it tells.
+            started: A `time.time()`.
+            settings: Its section of the recipe; that file is as the last command was told.
+        """
+        by = {"settings": settings.model_dump(mode="json")} if settings else {}
+        self.enter(stage, entry(fingerprint, counts, started) | by)
 
     def enter(self, stage: str, told: Mapping[str, Any]) -> None:
         """Puts what `entry` made into the manifest."""

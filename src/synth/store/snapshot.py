@@ -58,13 +58,15 @@ def snapshot(name: str) -> Snapshot:
 
 def _of_run(name: str, run: Run) -> Snapshot:
     counts = run.need("curate").counts
+    settings = run.stages()["curate"].get("settings")
+    recipe = _yaml(run.recipe) | ({"curate": settings} if settings else {})
     names = {"segment_id": "id", "instruction": "instruction", "text": "text", "logprob": "logprob"}
 
     def rows() -> Iterator[pl.DataFrame]:
         for block in _blocks(run.curated, list(names)):
             yield block.rename(names)
 
-    return Snapshot(name, rows, counts["buckets"], _yaml(run.recipe))
+    return Snapshot(name, rows, counts["buckets"], recipe)
 
 
 def _of_dataset(name: str, folder: Path) -> Snapshot:
