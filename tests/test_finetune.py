@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
-from synth.errors import TrainingError, is_full
+from synth.errors import RunError, TrainingError, is_full
 from synth.models.local import LocalModels
 from synth.models.protocols import LossPoint
 from synth.models.supervised import SupervisedTrainer
@@ -141,6 +142,31 @@ def test_patience_goes_on_where_a_kill_left_it(tiny_files: Path, tmp_path: Path)
     counts = finetune(run, recipe, LocalModels()).counts
     assert counts == wanted | {"resumed_from": last_but_one}
     assert info(run)["losses"] == info(whole)["losses"]
+
+
+def test_a_training_that_patience_ended_ends_there_again(
+    tiny_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = ("steps=400", "eval_every=5", "learning_rate=0.05", "patience=3")
+    recipe = recipe_of(tiny_files, *(f"finetune.{s}" for s in sets))
+    run, whole = Run(tmp_path / "run"), Run(tmp_path / "whole")
+    wanted = finetune(whole, recipe, LocalModels()).counts
+    save = PeftModel.save_pretrained
+
+    def full(model: PeftModel, folder: str, **values: Any) -> None:
+        if Path(folder).name == "adapter.part":
+            raise OSError(28, "No space left on device")
+        save(model, folder, **values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PeftModel, "save_pretrained", full)
+        with pytest.raises(RunError, match="the disk is full"):
+            finetune(run, recipe, LocalModels())
+    counts = finetune(run, recipe, LocalModels()).counts
+    assert counts == wanted | {"resumed_from": counts["resumed_from"]}
+    assert 0 < counts["resumed_from"] < wanted["steps"]
+    assert info(run)["losses"] == info(whole)["losses"]
+    assert (run.adapter / WEIGHTS).read_bytes() == (whole.adapter / WEIGHTS).read_bytes()
 
 
 def test_an_example_without_a_supervised_token_stops_the_run(

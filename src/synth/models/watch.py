@@ -57,8 +57,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers is not typed
             self._tell(state)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Marks the checkpoint just written."""
-        if state.is_world_process_zero:
+        """Marks the checkpoint just written, unless patience ended the training with it.
+
+        From such a one transformers would train on; from the one before, it ends there again.
+        """
+        ended = control.should_training_stop and state.global_step < state.max_steps
+        if state.is_world_process_zero and not ended:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
