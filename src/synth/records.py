@@ -9,9 +9,12 @@ from typing import Any
 
 def content_id(*parts: object) -> str:
     """A 16-digit hexadecimal id of the parts (blake2b, 64 bits)."""
-    data = [str(part).encode("utf-8", "surrogatepass") for part in parts]
-    framed = b"".join([len(part).to_bytes(8, "little") + part for part in data])
-    return hashlib.blake2b(framed, digest_size=8).hexdigest()
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        data = str(part).encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
