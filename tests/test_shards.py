@@ -306,7 +306,8 @@ def test_parts_at_once_in_one_folder_and_one_of_them_killed(
         for number in [i for i in going if len(run.shards_of(Part(i, 2))) >= 2]:
             going.pop(number).send_signal(signal.SIGSTOP)
         time.sleep(0.01)
-    curating = [sys.executable, "-m", "synth", "curate", "--run", "run"]
+    named = ["--run", "run", "--recipe", str(tiny_files / "recipe.yaml")]
+    curating = [sys.executable, "-m", "synth", "curate", *named]
     for command in (commands[1], start(tmp_path, tiny_files, "run", "--shard", "1/3"), curating):
         told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert told.returncode == 1
