@@ -94,6 +94,14 @@ def names(*given: Path | str) -> list[str]:
     return [source.name for source in find_corpus([str(name) for name in given], Corpus())]
 
 
+def test_lists_and_truths_of_metadata_are_written_as_in_json(tmp_path: Path) -> None:
+    row = {"id": "", "text": "A text.", "licence": ["a", "b"], "open": True, "at": {"y": 1}}
+    (found,) = read(write(tmp_path / "c.jsonl", [row]), metadata=["licence", "open", "at"])
+    assert isinstance(found, Document)
+    assert found.metadata == {"licence": '["a", "b"]', "open": "true", "at": '{"y": 1}'}
+    assert found.id == content_id("A text.")  # an empty id is none
+
+
 @pytest.mark.parametrize("suffix", [*FORMATS, *PACKED])
 def test_every_format_gives_the_same_documents(tmp_path: Path, suffix: str) -> None:
     assert content(read(write(tmp_path / f"c.{suffix}", ROWS))) == DOCUMENTS

@@ -532,6 +532,52 @@ def test_export_does_not_replace_what_is_not_its_own(
     assert (tmp_path / "home" / "thesis.txt").read_text("utf-8") == "years of work"
 
 
+def test_a_long_stretch_without_a_segment_worth_asking_is_counted(
+    run: Run, tiny_files: Path, tmp_path: Path
+) -> None:
+    """With the real tokenizer, which fails when it is given no text at all."""
+    texts = [{"id": f"d{n}", "text": f"Hut {n}."} for n in range(600)]
+    texts.append({"id": "last", "text": "The kettle is a red thing. People keep it in huts."})
+    corpus = [str(write_jsonl(tmp_path / "c.jsonl", texts))]
+    recipe = recipe_of(tiny_files, "corpus.shortest=20", "corpus.min_chars=20")
+    estimated = estimate(run, recipe, Scripted(), corpus).counts
+    counts = backtranslate(run, recipe, Scripted(), corpus).counts
+    assert (counts["skipped"], counts["candidates"]) == ({"short": 600}, 1)
+    assert (estimated["segments"], estimated["candidates"]) == (601, 1)
+    assert estimate(run, recipe_of(tiny_files, "corpus.shortest=999"), Scripted(), corpus).planned
+
+
+def test_a_dry_run_knows_what_the_run_would_not_take(
+    run: Run, tiny_files: Path, tmp_path: Path
+) -> None:
+    recipe, same = recipe_of(tiny_files), {"id": "a", "text": "The kettle is a red thing of iron."}
+    twice = [str(write_jsonl(tmp_path / "twice.jsonl", [same, same, same]))]
+    counts = estimate(run, recipe, Scripted(), twice).counts
+    assert (counts["documents"], counts["repeated_documents"], counts["candidates"]) == (1, 2, 1)
+    assert backtranslate(run, recipe, Scripted(), twice).counts["candidates"] == 1
+    (tmp_path / "bad.jsonl").write_text("{\n")
+    bad = [str(tmp_path / "bad.jsonl")]
+    with pytest.raises(InputError, match=r"holds no document \(1 bad lines"):
+        estimate(run, recipe, Scripted(), bad)
+    with pytest.raises(InputError, match=r"bad\.jsonl:1: not JSON; correct the line"):
+        estimate(run, recipe, Scripted(), bad + twice, strict=True)
+
+
+def test_a_dry_run_times_the_scores_too(
+    run: Run, tiny_files: Path, corpus: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured, score = [], ScriptedEngine.score
+
+    def counted(self: ScriptedEngine, questions: Iterable[Question]) -> Iterator[tuple[int, Score]]:
+        for one in score(self, questions):
+            measured.append(one)
+            yield one
+
+    monkeypatch.setattr(ScriptedEngine, "score", counted)
+    estimate(run, recipe_of(tiny_files, "generate.scores=[r_ifd, ifd]"), Scripted(), corpus)
+    assert len(measured) == 3 * 8
+
+
 def test_a_dry_run_estimates_the_whole_from_a_sample(
     run: Run, tiny_files: Path, corpus: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -253,5 +253,7 @@ def _encode(text: str, tokenizer: Tokenizer, *, template: bool = False) -> list[
 
 def _encode_all(texts: Sequence[str], tokenizer: Tokenizer) -> list[list[int]]:
     """As `_encode`, of several texts, on all cores."""
+    if not texts:  # which fails in the tokenizer
+        return []
     encoded = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
     return list(encoded["input_ids"])

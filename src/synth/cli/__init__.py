@@ -138,7 +138,7 @@ def backtranslate(
         if dry_run:
             from synth.stages.estimate import estimate
 
-            tell([estimate(*where, listen, on_ray=on == "ray")], session, as_json)
+            tell([estimate(*where, listen, on_ray=on == "ray", strict=strict)], session, as_json)
             return
         if on == "ray":
             from synth.stages.on_ray import backtranslate_on_ray

@@ -7,13 +7,16 @@ from typing import Any
 
 from synth.models.protocols import Engine, Models, Request
 from synth.recipe import Recipe
-from synth.records import BadLine, Document, Listener, Outcome, Progress, silent
+from synth.records import WHOLE, BadLine, Document, Listener, Outcome, Progress, silent
 from synth.stages.backtranslate import asking_of
 from synth.stages.common import read_adapter
 from synth.stages.on_ray import replicas
+from synth.stages.reading import Account, bad_lines, fresh_documents, no_document
+from synth.stages.scoring import Answer, scored
 from synth.stages.telling import Told
 from synth.store.candidates import Asked
-from synth.store.corpus import find_corpus, read_corpus
+from synth.store.corpus import Source, find_corpus, read_corpus
+from synth.store.idset import IdSet
 from synth.store.parts import STAGE
 from synth.store.run import Run
 from synth.text.segment import segments
@@ -32,6 +35,7 @@ def estimate(
     listen: Listener = silent,
     *,
     on_ray: bool = False,
+    strict: bool = False,
 ) -> Outcome:
     """Segments, tokens, time and cost of the whole corpus, from a sample; writes nothing.
 
@@ -39,7 +43,8 @@ def estimate(
     candidates per hour. Numbers about the corpus are scaled by the share of its bytes that was
     read; of standard input and the Hub, whose size nobody knows, they are the sample's. With
     `on_ray` hours are those of as many engines as the recipe's cluster has room for, each as fast
-    as the one that is measured here, and the price is that of an engine.
+    as the one that is measured here, and the price is that of an engine. With `strict` a bad line
+    of the sample is an error.
 
     Raises:
         SynthError: As `backtranslate`.
@@ -48,20 +53,15 @@ def estimate(
     adapter = read_adapter(run.adapter, recipe, models)
     engines = replicas(recipe) if on_ray else 1
     listen(Progress(STAGE, note="reading a sample"))
-    read = [0]
-
-    def advance(count: int) -> None:
-        read[0] += count
-
-    items: list[Document | BadLine] = []
-    for item in itertools.islice(read_corpus(sources, recipe.corpus, advance), _DOCUMENTS + 1):
-        items.append(item)
-        if len(items) % _TELL == 0:
-            listen(Progress(STAGE, len(items), unit="document", note="reading a sample"))
+    items, read = _sample(sources, recipe, listen)
     whole, items = len(items) <= _DOCUMENTS, items[:_DOCUMENTS]
     size = sum(source.size for source in sources)
-    scale = 1.0 if whole or not size else max(1.0, size / max(1, read[0]))
-    documents = [item for item in items if isinstance(item, Document)]
+    scale = 1.0 if whole or not size else max(1.0, size / max(1, read))
+    account = Account()
+    bad = list(bad_lines(items, account, WHOLE, strict=strict))
+    documents = fresh_documents(items, IdSet(), account, WHOLE)
+    if whole and not documents:
+        raise no_document(sources, account.bad_lines, account.first_bad)
     pieces = [s for document in documents for s in segments(document, recipe.corpus)]
     asking = asking_of(recipe, models, adapter)
     found = asking.of([piece for piece in pieces if not piece.skip])
@@ -70,7 +70,8 @@ def estimate(
         "sampled_documents": len(documents),
         "sampled_share": round(1 / scale, 4),
         "documents": round(len(documents) * scale),
-        "bad_lines": round(sum(isinstance(item, BadLine) for item in items) * scale),
+        "bad_lines": round(len(bad) * scale),
+        "repeated_documents": round(account.repeated_documents * scale),
         "segments": round(len(pieces) * scale),
         "candidates": round(len(asked) * scale),
         "prompt_tokens": round(sum(len(request.ids) for request in asked) * scale),
@@ -85,6 +86,24 @@ def estimate(
     if "adapter" in counts and "merged" in counts:
         counts["faster"] = min("adapter", "merged", key=lambda weights: counts[weights]["hours"])
     return Outcome(STAGE, counts, planned=True)
+
+
+def _sample(
+    sources: Sequence[Source], recipe: Recipe, listen: Listener
+) -> tuple[list[Document | BadLine], int]:
+    """The first documents and bad lines, one more than are looked at, and the bytes read."""
+    read = 0
+
+    def advance(count: int) -> None:
+        nonlocal read
+        read += count
+
+    items: list[Document | BadLine] = []
+    for item in itertools.islice(read_corpus(sources, recipe.corpus, advance), _DOCUMENTS + 1):
+        items.append(item)
+        if len(items) % _TELL == 0:
+            listen(Progress(STAGE, len(items), unit="document", note="reading a sample"))
+    return items, read
 
 
 def _measured(
@@ -108,9 +127,9 @@ def _measured(
     warm = min(_WARM_UP, len(chosen) // 4)
     told = Told(STAGE, len(chosen), listen, "candidate", f"generating with the {weights}")
     try:
-        _generated(engine, chosen[:warm], told)
+        _answered(engine, chosen[:warm], recipe, told)
         started = time.monotonic()
-        new_tokens = _generated(engine, chosen[warm:], told)
+        new_tokens = _answered(engine, chosen[warm:], recipe, told)
         seconds = time.monotonic() - started
     finally:
         engine.close()
@@ -132,12 +151,13 @@ def _measured(
     return figures
 
 
-def _generated(engine: Engine, asked: Sequence[Asked], told: Told) -> int:
-    """Tokens that the engine generated for these."""
+def _answered(engine: Engine, asked: Sequence[Asked], recipe: Recipe, told: Told) -> int:
+    """Tokens that the engine generated for these, which are scored as the recipe wants."""
     requests = (Request(request.ids, request.seed, key) for key, request in enumerate(asked))
-    tokens = 0
+    answers: list[Answer] = []
     told.count(0)
-    for _, completion in engine.generate(requests):
-        tokens += completion.tokens
+    for key, completion in engine.generate(requests):
+        answers.append((asked[key], completion))
         told.count()
-    return tokens
+    scored(engine, answers, recipe)
+    return sum(completion.tokens for _, completion in answers)

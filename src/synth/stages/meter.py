@@ -97,5 +97,6 @@ class Meter:
         if self.first_error:
             counts["first_error"] = self.first_error
         if self.done:
-            counts["pairs_per_hour"] = round(self.done / max(seconds, 1e-6) * 3600)
+            pairs = self.done - self.errors
+            counts["pairs_per_hour"] = round(pairs / max(seconds, 1e-6) * 3600)
         return counts

@@ -172,9 +172,9 @@ def pending(
     with writing_segments(run, part) as segments, writing_bad_lines(run, part) as add_bad:
         items = read_corpus(sources, settings, advance)
         while batch := list(itertools.islice(items, _BATCH)):
-            for bad in _bad(batch, account, part, strict=strict):
+            for bad in bad_lines(batch, account, part, strict=strict):
                 add_bad(bad)
-            documents = _fresh(batch, seen, account, part)
+            documents = fresh_documents(batch, seen, account, part)
             for asked in _requests(documents, asking, segments, account):
                 ready = answered.holds(np.array([a.id for a in asked], dtype=np.uint64))
                 account.reused += int(ready.sum())
@@ -190,7 +190,7 @@ def no_document(sources: Sequence[Source], bad_lines: int, first_bad: str) -> In
     return InputError(f"{names}: holds no document{first}; check the file and corpus.text")
 
 
-def _bad(
+def bad_lines(
     batch: Iterable[Document | BadLine], account: Account, part: Part, *, strict: bool
 ) -> Iterator[BadLine]:
     """The bad lines of the part; with `strict` there is none in any part."""
@@ -208,7 +208,7 @@ def key_of(document: Document) -> str:
     return content_id(document.id, document.text)
 
 
-def _fresh(
+def fresh_documents(
     batch: Iterable[Document | BadLine], seen: IdSet, account: Account, part: Part
 ) -> list[Document]:
     """The documents of the part that were not there before."""

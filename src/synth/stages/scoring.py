@@ -1,7 +1,9 @@
 """Answers -> the same with their scores: how well instruction and text explain one another."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from synth.errors import TooLongError
 from synth.models.protocols import Engine, Question
 from synth.prompt import Example
 from synth.recipe import Recipe
@@ -24,7 +26,8 @@ def scored(
 
     r-IFD is the instruction's loss given the text over its loss without one, under the adapter; IFD
     is the text's loss given the instruction over its loss alone, under the base (Li et al. 2024).
-    Losses are means over tokens. An answer without text has neither loss, and the worst score.
+    Losses are means over tokens. An answer without text has neither loss, and the worst score, and
+    so has one that leaves no room for the prompt.
     """
     wanted = recipe.generate.scores
     if not wanted:
@@ -58,9 +61,9 @@ def _examples(
     prompt, room = prompt_of(recipe), recipe.generate.max_tokens
     found: list[tuple[int, Example]] = []
     if "r_ifd" in recipe.generate.scores:
-        found.append(
-            (_ALONE, prompt.example(instruction, "", engine.tokenizer, room, asked.wanted))
-        )
+        with suppress(TooLongError):
+            example = prompt.example(instruction, "", engine.tokenizer, room, asked.wanted)
+            found.append((_ALONE, example))
     if "ifd" in recipe.generate.scores:
         pair = prompt.forwards(instruction, asked.segment.text, engine.tokenizer, room)
         found += zip((_GIVEN, _FREE), pair, strict=True)

@@ -121,9 +121,16 @@ def of_row(row: Mapping[str, Any], place: str, settings: Corpus) -> Item:
     text = row.get(settings.text)
     if not isinstance(text, str) or not text or text.isspace():
         return BadLine(place, f"no text in the field {settings.text!r}")
-    metadata = {key: str(row[key]) for key in settings.metadata if row.get(key) is not None}
+    metadata = {key: _plain(row[key]) for key in settings.metadata if row.get(key) is not None}
     name = row.get(settings.id)
-    return Document(content_id(text) if name is None else str(name), text, place, metadata)
+    return Document(content_id(text) if name in (None, "") else _plain(name), text, place, metadata)
+
+
+def _plain(value: object) -> str:
+    """A value of a row as a text: lists, objects and truths as JSON writes them."""
+    if isinstance(value, list | dict | bool):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
 
 
 def unicode_only(item: Item) -> Item:
