@@ -77,10 +77,10 @@ def test_an_answer_is_used_again_where_the_settings_would_give_it(
 
 def test_every_segment_has_its_rows_whatever_else_lies_in_the_shards(tmp_path: Path) -> None:
     run, settings = Run(tmp_path), Generate(max_new_tokens=5)
-    with writing_segments(run) as writer:
-        writer.add(Segment("d", 0, 1, "a"), "{}", [1, 2])
-        writer.add(Segment("d", 1, 2, "b", "short"), "{}", [])
-        writer.add(Segment("e", 0, 1, "c"), "{}", [3])
+    with writing_segments(run) as add:
+        add(Segment("d", 0, 1, "a"), "{}", [1, 2])
+        add(Segment("d", 1, 2, "b", "short"), "{}", [])
+        add(Segment("e", 0, 1, "c"), "{}", [3])
     Shards(run, "{}").write([
         (asked(2), said(text="two"), Scores()),
         (asked(3), said(finish="error", error="e"), Scores()),
@@ -105,12 +105,12 @@ def test_segments_are_written_in_groups_and_whole_or_not_at_all(
 ) -> None:
     monkeypatch.setattr("synth.store.candidates._ROW_GROUP", 2)
     run = Run(tmp_path)
-    with writing_segments(run) as writer:
+    with writing_segments(run) as add:
         for n in range(5):
-            writer.add(Segment(f"d{n}", 0, 1, "a"), "{}", [n])
+            add(Segment(f"d{n}", 0, 1, "a"), "{}", [n])
     assert pl.read_parquet(run.segments)["document_id"].to_list() == [f"d{n}" for n in range(5)]
-    with pytest.raises(KeyboardInterrupt), writing_segments(run) as writer:
-        writer.add(Segment("x", 0, 1, "a"), "{}", [])
+    with pytest.raises(KeyboardInterrupt), writing_segments(run) as add:
+        add(Segment("x", 0, 1, "a"), "{}", [])
         raise KeyboardInterrupt
     assert pl.read_parquet(run.segments).height == 5
     assert not list(tmp_path.rglob("*.part"))

@@ -1,6 +1,8 @@
 """The run folder and whole files."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +11,7 @@ import pytest
 from synth.errors import RunError
 from synth.recipe import load_recipe
 from synth.store.files import file_hash, whole, write_text
+from synth.store.frames import frame_of
 from synth.store.run import Run
 
 
@@ -68,3 +71,27 @@ def test_the_resolved_recipe_is_kept(tmp_path: Path) -> None:
     run, recipe = Run(tmp_path), load_recipe("nano")
     run.open(recipe)
     assert load_recipe(str(run.recipe)) == recipe
+
+
+def test_rows_become_a_frame_column_by_column() -> None:
+    schema = {"name": pl.String, "size": pl.Float64, "ids": pl.List(pl.UInt64)}
+    rows = [("a", 1.0, [1, 2**64 - 1]), (None, None, []), ("\u00e9", 0.5, [3])]
+    frame = frame_of(rows, schema)
+    assert frame.schema == schema
+    assert frame.rows() == rows
+    assert frame_of([], schema).schema == schema
+    assert frame_of([("a", 1.0, [])], schema)["ids"].to_list() == [[]]
+
+
+def test_writing_candidates_needs_no_pandas(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from synth.records import Segment\n"
+        "from synth.store.candidates import writing_segments\n"
+        "from synth.store.run import Run\n"
+        "with writing_segments(Run(Path(sys.argv[1]))) as add:\n"
+        "    add(Segment('d', 0, 1, 'a'), '{}', [1])\n"
+        "assert 'pandas' not in sys.modules  # half a second\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

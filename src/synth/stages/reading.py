@@ -18,8 +18,8 @@ from synth.records import WHOLE, BadLine, Document, Part, Piece, Segment, conten
 from synth.settings import Corpus
 from synth.stages.common import prompt_of
 from synth.store.candidates import (
+    AddSegment,
     Asked,
-    SegmentWriter,
     writing_bad_lines,
     writing_segments,
 )
@@ -169,13 +169,13 @@ def pending(
     """
     settings = asking.recipe.corpus
     seen = IdSet() if seen is None else seen
-    with writing_segments(run, part) as segments, writing_bad_lines(run, part) as add_bad:
+    with writing_segments(run, part) as add_segment, writing_bad_lines(run, part) as add_bad:
         items = read_corpus(sources, settings, advance)
         while batch := list(itertools.islice(items, _BATCH)):
             for bad in bad_lines(batch, account, part, strict=strict):
                 add_bad(bad)
             documents = fresh_documents(batch, seen, account, part)
-            for asked in _requests(documents, asking, segments, account):
+            for asked in _requests(documents, asking, add_segment, account):
                 ready = answered.holds(np.array([a.id for a in asked], dtype=np.uint64))
                 account.reused += int(ready.sum())
                 yield from itertools.compress(asked, ~ready)
@@ -224,16 +224,16 @@ def fresh_documents(
 
 
 def _requests(
-    documents: Iterable[Document], asking: Asking, writer: SegmentWriter, account: Account
+    documents: Iterable[Document], asking: Asking, add: AddSegment, account: Account
 ) -> Iterator[list[Asked]]:
-    """The documents' segments go into the writer; their requests come out, some at a time."""
+    """The documents' segments are added to the file; their requests come out, some at a time."""
     segments = _segments(documents, asking.recipe.corpus, account)
     while chunk := list(itertools.islice(segments, _BATCH)):
         asked = iter(asking.of([segment for segment in chunk if not segment.skip]))
         found: list[Asked] = []
         for piece in chunk:
             segment, requests = (piece, []) if piece.skip else next(asked)
-            writer.add(segment, _as_json(segment.metadata), [request.id for request in requests])
+            add(segment, _as_json(segment.metadata), [request.id for request in requests])
             if segment.skip:
                 account.skipped[segment.skip] += 1
             account.requests += len(requests)

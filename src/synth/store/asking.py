@@ -12,26 +12,23 @@ from types import TracebackType
 from typing import IO, Self
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synth.records import Part, Segment
 from synth.settings import Generate
 from synth.store.candidates import Asked, readable, usable
-from synth.store.files import CODEC, whole, write_text
+from synth.store.files import write_text, writing_rows
 from synth.store.run import Run
 
-_ASKED = pa.schema(
-    [
-        ("request", pa.uint64()),
-        ("sample", pa.int64()),
-        ("seed", pa.int64()),
-        ("wanted", pa.string()),
-        ("shortened", pa.bool_()),
-        ("text", pa.string()),
-        ("ids", pa.list_(pa.uint32())),
-    ]
-)
+_ASKED = {
+    "request": pl.UInt64,
+    "sample": pl.Int64,
+    "seed": pl.Int64,
+    "wanted": pl.String,
+    "shortened": pl.Boolean,
+    "text": pl.String,
+    "ids": pl.List(pl.UInt32),
+}
 _ROWS = 1024  # requests in memory at once
 
 
@@ -44,30 +41,15 @@ def writing_asked(run: Run, part: Part, *, texts: bool) -> Iterator[Callable[[As
         part: The piece.
         texts: Whether the segments' texts are wanted as well; some scores need them.
     """
-    columns: list[list[object]] = [[] for _ in _ASKED]
+    with writing_rows(run.asked_of(part), _ASKED, _ROWS) as add_row:
 
-    def flush() -> None:
-        arrays = [pa.array(c, field.type) for c, field in zip(columns, _ASKED, strict=True)]
-        writer.write_table(pa.Table.from_arrays(arrays, schema=_ASKED))
-        for column in columns:
-            column.clear()
+        def add(asked: Asked) -> None:
+            text = asked.segment.text if texts else ""
+            add_row(
+                (asked.id, asked.sample, asked.seed, asked.wanted, asked.shortened, text, asked.ids)
+            )
 
-    def add(asked: Asked) -> None:
-        text = asked.segment.text if texts else ""
-        values = (
-            asked.id, asked.sample, asked.seed, asked.wanted, asked.shortened, text, asked.ids,
-        )  # fmt: skip
-        for column, value in zip(columns, values, strict=True):
-            column.append(value)
-        if len(columns[0]) >= _ROWS:
-            flush()
-
-    with (
-        whole(run.asked_of(part)) as path,
-        pq.ParquetWriter(path, _ASKED, compression=CODEC) as writer,
-    ):
         yield add
-        flush()
 
 
 def asked_in(run: Run, part: Part) -> Iterator[Asked]:

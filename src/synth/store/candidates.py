@@ -22,23 +22,22 @@ import pyarrow.parquet as pq
 from synth.errors import RunError
 from synth.records import WHOLE, BadLine, Completion, Part, Segment
 from synth.settings import Generate
-from synth.store.files import CODEC, whole, write_parquet
+from synth.store.files import whole, write_parquet, writing_rows
+from synth.store.frames import frame_of
 from synth.store.idset import IdSet
 from synth.store.repeats import Repeats, repeats
 from synth.store.run import Run
 
-_SEGMENT = pa.schema(
-    [
-        ("segment_id", pa.string()),
-        ("document_id", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("text", pa.string()),
-        ("skip", pa.string()),
-        ("metadata", pa.string()),
-        ("requests", pa.list_(pa.uint64())),
-    ]
-)
+_SEGMENT = {
+    "segment_id": pl.String,
+    "document_id": pl.String,
+    "start": pl.Int64,
+    "end": pl.Int64,
+    "text": pl.String,
+    "skip": pl.String,
+    "metadata": pl.String,
+    "requests": pl.List(pl.UInt64),
+}
 _ANSWER = {
     "request": pl.UInt64,
     "sample": pl.Int64,
@@ -80,45 +79,24 @@ class Scores:
     ifd: float | None = None
 
 
-class SegmentWriter:
-    """Writes `segments.parquet` row group by row group."""
-
-    def __init__(self, writer: pq.ParquetWriter) -> None:
-        self._writer = writer
-        self._columns: list[list[object]] = [[] for _ in _SEGMENT]
-
-    def add(self, segment: Segment, metadata: str, requests: list[int]) -> None:
-        """One segment more; `metadata` as JSON."""
-        values = (
-            segment.id, segment.document_id, segment.start, segment.end, segment.text,
-            segment.skip, metadata, requests,
-        )  # fmt: skip
-        for column, value in zip(self._columns, values, strict=True):
-            column.append(value)
-        if len(self._columns[0]) >= _ROW_GROUP:
-            self.flush()
-
-    def flush(self) -> None:
-        """Writes what is held."""
-        if self._columns[0]:
-            arrays = [
-                pa.array(column, field.type)
-                for column, field in zip(self._columns, _SEGMENT, strict=True)
-            ]
-            self._writer.write_table(pa.Table.from_arrays(arrays, schema=_SEGMENT))
-            self._columns = [[] for _ in _SEGMENT]
+AddSegment = Callable[[Segment, str, list[int]], None]
+"""Takes a segment, its metadata as JSON, and the ids of its requests."""
 
 
 @contextmanager
-def writing_segments(run: Run, part: Part = WHOLE) -> Iterator[SegmentWriter]:
-    """A writer of a part's segments; the file is whole when the block ends without error."""
-    with (
-        whole(run.segments_of(part)) as path,
-        pq.ParquetWriter(path, _SEGMENT, compression=CODEC) as file,
-    ):
-        writer = SegmentWriter(file)
-        yield writer
-        writer.flush()
+def writing_segments(run: Run, part: Part = WHOLE) -> Iterator[AddSegment]:
+    """What adds to a part's segments; the file is whole when the block ends without error."""
+    with writing_rows(run.segments_of(part), _SEGMENT, _ROW_GROUP) as add_row:
+
+        def add(segment: Segment, metadata: str, requests: list[int]) -> None:
+            add_row(
+                (
+                    segment.id, segment.document_id, segment.start, segment.end, segment.text,
+                    segment.skip, metadata, requests,
+                )
+            )  # fmt: skip
+
+        yield add
 
 
 @contextmanager
@@ -160,8 +138,7 @@ class Shards:
             )
             for asked, said, scores in rows
         ]  # fmt: skip
-        frame = pl.DataFrame(table, schema=_ANSWER, orient="row")
-        write_parquet(self._run.shard(self._number, self._part), frame)
+        write_parquet(self._run.shard(self._number, self._part), frame_of(table, _ANSWER))
         self._number += 1
 
 
@@ -272,7 +249,7 @@ def readable(run: Run) -> Iterator[None]:
 
 def _broken(run: Run) -> Path:
     """The first file of candidates that is cut short or lacks a column, or their folder."""
-    columns = {path: set(_SEGMENT.names) for path in run.segment_files()}
+    columns = {path: set(_SEGMENT) for path in run.segment_files()}
     columns |= {shard: set(_ANSWER) for shard in run.shards()}
     for path, expected in columns.items():
         try:
@@ -333,7 +310,7 @@ class CandidateRows:
     def blocks(self, *columns: str) -> Iterator[pl.DataFrame]:
         """These columns of all candidates, in the corpus's order."""
         rows = self._whole
-        if set(columns) <= set(_SEGMENT.names):
+        if set(columns) <= set(_SEGMENT):
             rows = _requests(self._segments, self._twice)
         with readable(self._run):
             yield from rows.select(columns).collect_batches(chunk_size=_BLOCK, maintain_order=True)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 
 from synth.errors import RunError, is_full
+from synth.store.frames import Row, Schema, frame_of
 
 CODEC: Literal["lz4"] = "lz4"
 """How parquet rests in a run, where it is read several times: unpacked in half the time of zstd,
@@ -69,9 +70,10 @@ class RowGroups:
     A thread of its own compresses one row group while the next one comes in.
     """
 
-    def __init__(self, path: Path, schema: pl.Schema) -> None:
+    def __init__(self, path: Path, schema: Schema, group: int = _ROW_GROUP) -> None:
         import pyarrow.parquet as pq  # here: reading a corpus does not need it
 
+        self._group = group
         self._held: list[pl.DataFrame] = []
         self._rows = 0
         self._empty = pl.DataFrame(schema=schema)
@@ -83,9 +85,9 @@ class RowGroups:
         """More rows."""
         self._held.append(frame)
         self._rows += frame.height
-        if self._rows >= _ROW_GROUP:
+        if self._rows >= self._group:
             rows = pl.concat(self._held)
-            whole_groups = rows.height - rows.height % _ROW_GROUP
+            whole_groups = rows.height - rows.height % self._group
             self._write(rows[:whole_groups])
             self._held = [rows[whole_groups:]]
             self._rows = rows.height - whole_groups
@@ -100,7 +102,7 @@ class RowGroups:
         self._wait()
         if not rows.is_empty():
             self._under_way = self._thread.submit(
-                lambda: self._writer.write_table(rows.to_arrow(), row_group_size=_ROW_GROUP)
+                lambda: self._writer.write_table(rows.to_arrow(), row_group_size=self._group)
             )
 
     def _wait(self) -> None:
@@ -110,14 +112,36 @@ class RowGroups:
 
 
 @contextmanager
-def writing_parquet(path: Path, schema: pl.Schema) -> Iterator[RowGroups]:
+def writing_parquet(path: Path, schema: Schema, group: int = _ROW_GROUP) -> Iterator[RowGroups]:
     """A writer of a parquet file, which is whole when the block ends without error."""
     with whole(path) as part:
-        writer = RowGroups(part, schema)
+        writer = RowGroups(part, schema, group)
         try:
             yield writer
         finally:
             writer.close()
+
+
+@contextmanager
+def writing_rows(path: Path, schema: Schema, group: int) -> Iterator[Callable[[Row], None]]:
+    """What adds a row to a parquet file, which is whole when the block ends without error.
+
+    Args:
+        path: The file.
+        schema: Its columns.
+        group: Rows of a row group; so many are held.
+    """
+    held: list[Row] = []
+
+    def add(row: Row) -> None:
+        held.append(row)
+        if len(held) >= group:
+            writer.add(frame_of(held, schema))
+            held.clear()
+
+    with writing_parquet(path, schema, group) as writer:
+        yield add
+        writer.add(frame_of(held, schema))
 
 
 def file_hash(path: Path) -> str:
