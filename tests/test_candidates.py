@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 
 from synth.records import Completion, Segment
 from synth.settings import Generate
-from synth.store.candidates import (
-    Asked,
-    Scores,
-    Shards,
-    candidates,
-    finished,
-    unanswered,
-    writing_segments,
-)
+from synth.store.candidate_rows import candidates, unanswered
+from synth.store.candidates import Asked, Scores, Shards, finished, writing_segments
 from synth.store.idset import IdSet
 from synth.store.run import Run
 

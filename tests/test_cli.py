@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from synth.cli.voice import safe
 from synth.recipe import load_recipe
-from synth.store.candidates import candidates
+from synth.store.candidate_rows import candidates
 from synth.store.run import Run
 from tests.conftest import write_jsonl
 

@@ -25,7 +25,7 @@ from synth.stages.curate import curate, what_if
 from synth.stages.explain import explain
 from synth.stages.export import export
 from synth.stages.sweep import sweep
-from synth.store.candidates import candidates
+from synth.store.candidate_rows import candidates
 from synth.store.reviews import Mark, add_mark, read_marks
 from synth.store.run import Run
 from synth.tables.reviews import candidate_ids

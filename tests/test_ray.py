@@ -32,7 +32,7 @@ from synth.stages.explain import explain
 from synth.stages.export import export
 from synth.stages.export_on_ray import export_on_ray
 from synth.stages.on_ray import backtranslate_on_ray
-from synth.store.candidates import candidates
+from synth.store.candidate_rows import candidates
 from synth.store.run import Run
 from tests.conftest import ROOT, write_jsonl
 from tests.test_shards import NOUNS, copy_of, fates, lines, of_corpus, recipe_of

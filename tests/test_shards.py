@@ -24,7 +24,7 @@ from synth.stages.backtranslate import backtranslate
 from synth.stages.curate import curate, what_if
 from synth.stages.explain import explain
 from synth.stages.export import export
-from synth.store.candidates import candidates
+from synth.store.candidate_rows import candidates
 from synth.store.parts import added
 from synth.store.run import Run
 from tests.conftest import write_jsonl

@@ -31,7 +31,7 @@ from synth.stages.explain import explain
 from synth.stages.export import export
 from synth.stages.finetune import finetune
 from synth.stages.run import run_all
-from synth.store.candidates import candidates
+from synth.store.candidate_rows import candidates
 from synth.store.run import Run
 from tests.conftest import write_jsonl
 

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from synth.models.local import LocalModels
 from synth.recipe import Recipe
 from synth.stages.backtranslate import backtranslate
-from synth.store.candidates import candidates
+from synth.store.candidate_rows import candidates
 from synth.store.run import Run
 from tests.vllm.conftest import STEPS, copy_of
 from tests.vllm.test_vllm_engine import some_documents

@@ -14,7 +14,8 @@ from synth.stages.common import AdapterInfo, provenance_of, read_adapter
 from synth.stages.meter import Meter
 from synth.stages.reading import Account, Asking, pending
 from synth.stages.scoring import Answer, scored
-from synth.store.candidates import Asked, Scores, Shards, finished, unanswered
+from synth.store.candidate_rows import unanswered
+from synth.store.candidates import Asked, Scores, Shards, finished
 from synth.store.corpus import StandardInput, find_corpus
 from synth.store.parts import STAGE, begin_part, commit_part, done_part, settle
 from synth.store.run import Done, Run

@@ -19,7 +19,7 @@ from synth.recipe import Recipe, resolve_path
 from synth.records import Listener, Outcome, Progress, content_id, silent
 from synth.settings import Curate
 from synth.store.benchmarks import Benchmarks, read_benchmarks
-from synth.store.candidates import CandidateRows, unanswered
+from synth.store.candidate_rows import CandidateRows, unanswered
 from synth.store.files import file_hash, write_json, writing_parquet
 from synth.store.parts import need_corpus, settle, take_from
 from synth.store.reviews import Mark, read_marks

@@ -39,7 +39,7 @@ from synth.stages.curate import (
 )
 from synth.stages.partitions import Sorting
 from synth.store.benchmarks import Benchmarks, read_benchmarks
-from synth.store.candidates import Stretch, partitions
+from synth.store.candidate_rows import Stretch, partitions
 from synth.store.files import whole, write_parquet
 from synth.store.locks import chief
 from synth.store.run import Run

@@ -8,7 +8,8 @@ import polars as pl
 from synth.errors import RunError
 from synth.recipe import Recipe
 from synth.records import Outcome
-from synth.store.candidates import candidates, readable
+from synth.store.candidate_rows import candidates
+from synth.store.candidates import readable
 from synth.store.reviews import Mark, read_marks
 from synth.store.run import Run
 from synth.tables.candidate import CANDIDATE

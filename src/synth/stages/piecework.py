@@ -25,7 +25,8 @@ from synth.stages.common import AdapterInfo, provenance_of
 from synth.stages.meter import Meter
 from synth.stages.reading import Account, Asking, key_of, pending
 from synth.store.asking import Trial, answered, asked_in, writing_asked
-from synth.store.candidates import Asked, Scores, Shards, unanswered
+from synth.store.candidate_rows import unanswered
+from synth.store.candidates import Asked, Scores, Shards
 from synth.store.corpus import Source, ignore, read_corpus
 from synth.store.idset import Ids, IdSet
 from synth.store.locks import working_for

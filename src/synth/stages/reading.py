@@ -17,12 +17,7 @@ from synth.recipe import Recipe
 from synth.records import WHOLE, BadLine, Document, Part, Piece, Segment, content_id
 from synth.settings import Corpus
 from synth.stages.common import prompt_of
-from synth.store.candidates import (
-    AddSegment,
-    Asked,
-    writing_bad_lines,
-    writing_segments,
-)
+from synth.store.candidates import AddSegment, Asked, writing_bad_lines, writing_segments
 from synth.store.corpus import Source, read_corpus
 from synth.store.idset import IdSet
 from synth.store.run import Run

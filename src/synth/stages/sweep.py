@@ -15,7 +15,7 @@ from synth.records import Listener, Progress, silent
 from synth.settings import Curate, Duplicates
 from synth.stages.curate import check_scores, tools_of
 from synth.store.benchmarks import read_benchmarks
-from synth.store.candidates import CandidateRows
+from synth.store.candidate_rows import CandidateRows
 from synth.store.parts import need_corpus
 from synth.store.reviews import read_marks
 from synth.store.run import Run

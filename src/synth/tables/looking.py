@@ -205,9 +205,9 @@ class Look:
 
 
 def side_of(rows: pl.DataFrame, side: Side) -> pl.Series:
-    """The texts of a side; `both` are the two as one."""
-    names = SIDES if side == "both" else (side,)
-    return rows.select(pl.concat_str(pl.col(names).fill_null(""), separator="\n")).to_series()
+    """The texts of a side, nulls as empty ones; `both` are the two as one."""
+    text = pl.concat_str(pl.col(SIDES).fill_null(""), separator="\n")
+    return rows.select(text if side == "both" else pl.col(side).fill_null("")).to_series()
 
 
 def _without(rows: pl.DataFrame, *gone: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 from synth.settings.curation import Side
 from synth.stages.partitions.naming import rows_of
 from synth.stages.partitions.work import Sorting, looking, ranked_by, save
-from synth.store.candidates import Stretch
+from synth.store.candidate_rows import Stretch
 from synth.store.files import whole, write_parquet
 from synth.store.spills import parted, write_spill
 from synth.tables.curation import look_at

@@ -9,7 +9,7 @@ import polars as pl
 
 from synth.stages.partitions.naming import rows_of
 from synth.stages.partitions.work import Sorting, facts_of, save, sketches_of
-from synth.store.candidates import Stretch
+from synth.store.candidate_rows import Stretch
 from synth.store.spills import parted, read_spill, write_spill
 from synth.tables.meeting import batches, carried, forest, kinds, met, texts_needed
 from synth.tables.near import Rows

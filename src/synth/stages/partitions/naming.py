@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from synth.stages.partitions.work import Sorting
-from synth.store.candidates import CandidateRows, Stretch
+from synth.store.candidate_rows import CandidateRows, Stretch
 from synth.store.repeats import Repeats, is_new
 from synth.store.spills import parted, write_spill
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from synth.settings.curation import Side
 from synth.stages.partitions.work import Sorting, facts_of, looking, sketches_of
-from synth.store.candidates import CandidateRows
+from synth.store.candidate_rows import CandidateRows
 from synth.store.spills import parted, write_spill
 from synth.tables.curation import rank
 from synth.tables.meeting import TOLD, settle

@@ -10,7 +10,7 @@ from synth.stages.curate import write_sorted
 from synth.stages.partitions.naming import again, rows_of
 from synth.stages.partitions.settling import far
 from synth.stages.partitions.work import Sorting, facts_of, looking
-from synth.store.candidates import Stretch
+from synth.store.candidate_rows import Stretch
 from synth.store.spills import parted, write_spill
 from synth.tables.curation import Verdicts, buckets
 from synth.tables.sorting import sorted_out
