@@ -15,7 +15,7 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, Olmo2Config
 from trl import SFTConfig, SFTTrainer
 
 from synth.errors import RunError, TrainingError, is_full
@@ -205,6 +205,26 @@ def test_a_layer_that_the_base_lacks_is_a_named_error(
     message = f"finetune.lora.targets: {told}; name one or more of q_proj, k_proj, v_proj"
     with pytest.raises(TrainingError, match=message):
         finetune(Run(tmp_path), recipe, LocalModels(), dry_run=dry_run)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_base_for_which_peft_names_no_layers_needs_them_named(
+    tiny_files: Path, tiny_base: Path, tmp_path: Path, dry_run: bool
+) -> None:
+    base = AutoModelForCausalLM.from_config(
+        Olmo2Config(
+            vocab_size=300, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+            num_attention_heads=2,
+        )
+    )  # fmt: skip
+    base.save_pretrained(tmp_path / "olmo")
+    recipe = recipe_of(
+        tiny_files, f"model.base={tmp_path / 'olmo'}", f"model.tokenizer={tiny_base}",
+        "finetune.lora.targets=null",
+    )  # fmt: skip
+    message = "PEFT has no list of layers for a base of type olmo2; name one or more of q_proj"
+    with pytest.raises(TrainingError, match=message):
+        finetune(Run(tmp_path / "run"), recipe, LocalModels(), dry_run=dry_run)
 
 
 def test_pairs_with_too_long_an_instruction_are_dropped_and_counted(

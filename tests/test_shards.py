@@ -479,6 +479,7 @@ def test_what_cannot_be_taken_from(
     for run, sources, message in (
         ("m", [tmp_path / "nowhere"], "no such run folder; check --from"),
         ("a", [empty.folder], "has candidates of its own"),
+        ("empty", [empty.folder], "--from leads to this run itself"),
         ("m", [a.folder, empty.folder], "empty: nothing from `synth backtranslate` here yet"),
     ):
         with pytest.raises(RunError, match=message):

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel
+from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as TARGETS
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from synth.errors import TrainingError
@@ -75,8 +76,8 @@ def check_targets(settings: Finetune, model: Any) -> None:  # noqa: ANN401
     Raises:
         TrainingError: When it lacks one.
     """
-    targets = settings.lora.targets
-    if not isinstance(targets, list):
+    targets, kind = settings.lora.targets, model.config.model_type
+    if targets == "all-linear" or (targets is None and kind in TARGETS):
         return
     layers = {
         name: layer
@@ -84,12 +85,16 @@ def check_targets(settings: Finetune, model: Any) -> None:  # noqa: ANN401
         if getattr(layer, "weight", None) is not None and layer.weight.dim() > 1
     }
     wrong = [
-        target for target in targets if not any(f".{n}".endswith(f".{target}") for n in layers)
+        target
+        for target in targets or ()
+        if not any(f".{n}".endswith(f".{target}") for n in layers)
     ]
     if wrong or not targets:
         linear = [name for name, layer in layers.items() if isinstance(layer, torch.nn.Linear)]
         known = ", ".join(dict.fromkeys(name.rpartition(".")[2] for name in linear))
         told = f"the base has no layer {', '.join(wrong)}" if wrong else "names no layer"
+        if targets is None:
+            told = f"PEFT has no list of layers for a base of type {kind}"
         raise TrainingError(
             f"finetune.lora.targets: {told}; name one or more of {known}, or say all-linear"
         )

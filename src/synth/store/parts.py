@@ -113,14 +113,18 @@ def take_from(run: Run, folders: Sequence[Path]) -> None:
     """Remembers that the run has its candidates from those of other run folders, in that order.
 
     Raises:
-        RunError: For a folder that is none, or a run that has candidates of its own.
+        RunError: For a folder that is none, or this run, or a run that has candidates of its own.
     """
     sources: dict[Path, None] = {}
     for folder in folders:
         if not folder.is_dir():
             raise RunError(f"{folder}: no such run folder; check --from")
         sources |= dict.fromkeys(source.folder for source in Run(folder.resolve()).sources())
-    if run.folder.resolve() in sources or any(run.candidates.glob("*.parquet")):
+    if run.folder.resolve() in sources:
+        raise RunError(
+            f"{run.folder}: --from leads to this run itself; name others, or another --run"
+        )
+    if any(run.candidates.glob("*.parquet")):
         raise RunError(
             f"{run.folder}: has candidates of its own; name another --run to take several together"
         )
