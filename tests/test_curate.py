@@ -153,9 +153,12 @@ def test_a_benchmark_without_a_question_is_an_error(tmp_path: Path) -> None:
         curate(run, recipe_of(name), LocalModels())
 
 
-def test_a_shard_without_a_column_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "columns", [(pl.exclude("logprob"),), (pl.exclude("tokens"), pl.col("tokens").cast(pl.String))]
+)
+def test_a_shard_with_other_columns_is_named(tmp_path: Path, columns: tuple[pl.Expr, ...]) -> None:
     run = run_of(tmp_path / "run", made(30), shards=3)
-    pl.read_parquet(run.shard(1)).drop("logprob").write_parquet(run.shard(1))
+    pl.read_parquet(run.shard(1)).select(*columns).write_parquet(run.shard(1))
     with pytest.raises(RunError, match=r"part-00001\.parquet: cannot be read"):
         curate(run, recipe_of(), LocalModels())
     assert not run.curated

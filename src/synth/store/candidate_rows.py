@@ -154,7 +154,8 @@ def _said(shards: list[Path], settings: Generate) -> pl.LazyFrame:
     """Every answer that counts, errors included."""
     if not shards:
         return pl.LazyFrame(schema=ANSWER)
-    return pl.scan_parquet(shards).filter(usable(settings) | (pl.col("finish") == "error"))
+    said = pl.scan_parquet(shards, schema=ANSWER, extra_columns="ignore")
+    return said.filter(usable(settings) | (pl.col("finish") == "error"))
 
 
 def _answered(asked: pl.LazyFrame, said: pl.LazyFrame, settings: Generate) -> pl.LazyFrame:

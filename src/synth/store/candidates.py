@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from synth.errors import RunError
 from synth.records import WHOLE, BadLine, Completion, Part, Segment
@@ -177,13 +175,13 @@ def readable(run: Run) -> Iterator[None]:
 
 
 def _broken(run: Run) -> Path:
-    """The first file of candidates that is cut short or lacks a column, or their folder."""
-    columns = {path: set(SEGMENT) for path in run.segment_files()}
-    columns |= {shard: set(ANSWER) for shard in run.shards()}
+    """The first file of candidates that is damaged or has not these columns, or their folder."""
+    columns = dict.fromkeys(run.segment_files(), SEGMENT) | dict.fromkeys(run.shards(), ANSWER)
     for path, expected in columns.items():
         try:
-            if expected - set(pq.read_schema(path).names):
-                return path
-        except (pa.ArrowInvalid, OSError):
+            found = pl.read_parquet_schema(path)
+        except (pl.exceptions.PolarsError, OSError):
+            return path
+        if any(found.get(name) != kind for name, kind in expected.items()):
             return path
     return run.candidates
