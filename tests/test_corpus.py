@@ -207,9 +207,13 @@ def test_parquet_bytes_are_read_as_utf8(tmp_path: Path) -> None:
             ("1", "fine", {}),
             ("no text in the field 'text'",),
             ("3", "café", {}),
-            ("not UTF-8 (byte 4)",),
+            ("column 'text': not UTF-8 (byte 4)",),
             ("5", "last", {}),
         ]
+    licences = pa.array([b"cc", b"cc\xff"], pa.binary())
+    table = pa.table({"text": ["a text", "another"], "licence": licences})
+    pq.write_table(table, tmp_path / "c.parquet")
+    assert content(read(tmp_path / "c.parquet"))[1] == ("column 'licence': not UTF-8 (byte 3)",)
 
 
 def _binary_like(kind: Any) -> Any:

@@ -260,10 +260,19 @@ def parquet(
             for cells in zip(*columns, strict=True):
                 rows += 1
                 place = f"{name}:{rows}"
-                bad = _bad_bytes([cell for cell in cells if isinstance(cell, str)])
                 row = dict(zip(wanted, cells, strict=True))
+                bad = _bad_cell(row)
                 yield BadLine(place, bad) if bad else of_row(row, place, settings)
                 meter.at(meter.size * (rows - before) // total)
+
+
+def _bad_cell(row: Mapping[str, Any]) -> str | None:
+    """Which column of a row is not UTF-8, if one is not; what was no UTF-8 is escaped in it."""
+    for column, cell in row.items():
+        bad = _bad_bytes([cell]) if isinstance(cell, str) else None
+        if bad is not None:
+            return f"column {_printable(column)!r}: {bad}"
+    return None
 
 
 @contextmanager
