@@ -103,6 +103,15 @@ def test_a_page_that_would_be_large_has_less_of_each_text(
     assert max(len(one["text"]) for one in facts_in(run.report)["rows"]) == 100
 
 
+def test_scores_without_bound_are_in_no_picture(tmp_path: Path) -> None:
+    wild = [row(1, r_ifd=float("inf")), row(2, logprob=float("-inf")), row(3, r_ifd=0.5)]
+    run = curated_run(tmp_path / "run", wild)
+    report(run, recipe_of(), LocalModels())
+    drawn = {one["name"]: one for one in facts_in(run.report)["portrait"]["histograms"]}
+    assert sum(map(sum, drawn["r_ifd"]["counts"].values())) == 1
+    assert sum(map(sum, drawn["logprob"]["counts"].values())) == 2
+
+
 def test_a_run_with_nothing_is_named(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     with pytest.raises(RunError, match="nothing to report"):

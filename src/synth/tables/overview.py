@@ -144,7 +144,7 @@ def _histogram(
     values = {
         key: found.to_numpy()
         for key, series in groups.items()
-        if (found := series.drop_nulls().drop_nans()).len()
+        if (found := series.filter(series.is_finite())).len()
     }
     if not values:
         return None
