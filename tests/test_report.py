@@ -112,6 +112,15 @@ def test_scores_without_bound_are_in_no_picture(tmp_path: Path) -> None:
     assert sum(map(sum, drawn["logprob"]["counts"].values())) == 2
 
 
+def test_a_rule_of_ones_own_is_no_duplicate_whatever_its_name(tmp_path: Path) -> None:
+    sets = "curate.rules=[{name: near_end, good: text_words >= 9999, value: text}]"
+    run = curated_run(tmp_path / "run", [row(1), row(2)], sets)
+    report(run, recipe_of(sets), LocalModels())
+    facts = facts_in(run.report)
+    assert [one["reason"] for one in facts["rows"]] == ["near_end"] * 2
+    assert "similarity" not in {one["name"] for one in facts["portrait"]["histograms"]}
+
+
 def test_a_run_with_nothing_is_named(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     with pytest.raises(RunError, match="nothing to report"):

@@ -27,7 +27,7 @@ from synth.tables.sweeping import Swept
 from synth.text.verbs import asked
 
 STAGE = "report"
-_FACTS = 2  # version of what the page is made from
+_FACTS = 3  # version of what the page is made from
 _ROWS = 3000  # shown of a run, where it has more
 _CLIPS = (20_000, 6_000, 2_000, 800)  # characters of a text; the first with which the page is small
 _PAGE = 14_000_000  # characters of the page
@@ -35,7 +35,7 @@ _MOST_COMPARED = 20_000  # segments, where thresholds are tried on embeddings
 _LOOKED_AT = 1500  # kept rows whose language and verbs are told
 _VERBS = 20  # drawn, each with its
 _OBJECTS = 6  # most frequent objects
-_REPEATS = "^(same|near|semantic)_"
+_REPEATS = "^(same|near|semantic)_(text|instruction|both)$"
 
 
 def report(run: Run, recipe: Recipe, models: Models, listen: Listener = silent) -> Outcome:

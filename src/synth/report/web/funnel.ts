@@ -6,7 +6,7 @@ import { type Cell, h, percent, section, spoken } from "./dom";
 
 const FAMILIES: [name: string, holds: (reason: string) => boolean][] = [
   ["skipped", (reason) => reason.startsWith("segment_")],
-  ["duplicates", (reason) => /^(same|near|semantic)_/.test(reason)],
+  ["duplicates", (reason) => /^(same|near|semantic)_(text|instruction|both)$/.test(reason)],
   ["benchmarks", (reason) => reason === "contaminated"],
   ["private data", (reason) => reason === "private"],
   ["read by people", (reason) => reason === "reviewed"],
