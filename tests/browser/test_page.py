@@ -99,6 +99,14 @@ def test_a_page_of_a_run_that_kept_nothing(tmp_path: Path, opened: Opened) -> No
     expect(page.locator("#rows-told")).to_contain_text("5 rows")
 
 
+def test_a_bucket_of_any_name_is_in_the_picture(tmp_path: Path, opened: Opened) -> None:
+    sets = "curate.rules=[{name: segments, good: text_words >= 9999}]"
+    page = opened(report_of(tmp_path / "run", [row(1), row(2)], sets).report)
+    figure = page.locator("#funnel .chart")
+    figure.scroll_into_view_if_needed()
+    expect(figure.locator("svg text").filter(has_text="segments 2")).to_have_count(2)
+
+
 def test_filters_narrow_the_rows(tmp_path: Path, opened: Opened) -> None:
     run = report_of(tmp_path / "run", made(200))
     page = opened(run.report)

@@ -18,6 +18,9 @@ const FAMILIES: [name: string, holds: (reason: string) => boolean][] = [
   ["rules", () => true],
 ];
 
+// A bucket may have the name of a kind, or this one; buckets begin with no space.
+const ROOT = " segments";
+
 export function family(reason: string): string {
   return FAMILIES.find(([, holds]) => holds(reason))?.[0] ?? "rules";
 }
@@ -66,9 +69,9 @@ function sankey(c: Colours, buckets: [string, number][]): Option {
     value,
   }));
   for (const [name, value] of families) {
-    links.push({ source: "segments", target: ` ${name}`, value });
+    links.push({ source: ROOT, target: ` ${name}`, value });
   }
-  const nodes: object[] = [{ name: "segments", itemStyle: { color: c.accent } }];
+  const nodes: object[] = [{ name: ROOT, itemStyle: { color: c.accent } }];
   for (const name of families.keys())
     nodes.push({ name: ` ${name}`, itemStyle: { color: c.muted } });
   // In the order given, kind by kind and what is kept last: else they are drawn across one another.
@@ -82,7 +85,7 @@ function sankey(c: Colours, buckets: [string, number][]): Option {
     nodes.push({ name: reason, itemStyle: { color }, depth: 2 });
   }
   const kept = buckets.find(([reason]) => reason === "kept");
-  if (kept) links.push({ source: "segments", target: "kept", value: kept[1] });
+  if (kept) links.push({ source: ROOT, target: "kept", value: kept[1] });
   const narrow = innerWidth < 700;
   return {
     tooltip: { trigger: "item" },
