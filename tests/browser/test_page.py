@@ -107,6 +107,14 @@ def test_a_bucket_of_any_name_is_in_the_picture(tmp_path: Path, opened: Opened) 
     expect(figure.locator("svg text").filter(has_text="segments 2")).to_have_count(2)
 
 
+def test_a_clipped_text_says_so_whatever_its_characters(tmp_path: Path, opened: Opened) -> None:
+    text = row(1)["text"] + "\U0001f600" * 30_000
+    page = opened(report_of(tmp_path / "run", [row(1, text=text)]).report)
+    page.locator("#rows-table button.open").first.click()
+    told = f"The first 20,000 of {len(text):,} characters."
+    expect(page.get_by_text(told)).to_be_visible()
+
+
 def test_filters_narrow_the_rows(tmp_path: Path, opened: Opened) -> None:
     run = report_of(tmp_path / "run", made(200))
     page = opened(run.report)

@@ -6,7 +6,8 @@ import { count, h, short, spoken, untrusted } from "./dom";
 /** A row as a whole. */
 export function opened(row: Row, report: Report): HTMLElement {
   const other = row.collided_with ? report.others[row.collided_with] : undefined;
-  const clipped = row.clipped > row.text.length;
+  const shown = [...row.text].length; // characters, as Python counts them
+  const clipped = row.clipped > shown;
   return h(
     "article",
     {},
@@ -30,11 +31,7 @@ export function opened(row: Row, report: Report): HTMLElement {
     untrusted(row.text, "pre"),
     row.after && h("p", { class: "around" }, untrusted(row.after), " …"),
     clipped &&
-      h(
-        "p",
-        { class: "note" },
-        `The first ${count(row.text.length)} of ${count(row.clipped)} characters.`,
-      ),
+      h("p", { class: "note" }, `The first ${count(shown)} of ${count(row.clipped)} characters.`),
     other &&
       h(
         "div",
