@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -13,9 +14,11 @@ from synth.models.local import LocalModels
 from synth.report.server import ReviewServer
 from synth.stages.curate import curate
 from synth.stages.review import review
-from synth.store.reviews import read_marks
+from synth.store.reviews import Mark, add_mark, read_marks
 from synth.store.run import Run
+from synth.tables.reviews import candidate_ids
 from tests.browser.conftest import Opened
+from tests.candidates import row
 from tests.test_curate import made, recipe_of, run_of
 
 pytestmark = pytest.mark.browser
@@ -58,6 +61,28 @@ def test_marks_by_keyboard_survive_a_reload_and_reach_curate(
     assert ledger["reviewed"] == {"read": 2, "good": 1, "bad": 1}
     assert ledger["buckets"]["reviewed"] == 1
     assert ledger["buckets"]["kept"] in (before - 1, before)  # what it had stood for comes back
+
+
+def test_what_a_row_was_marked_before_is_not_told_as_if_it_held(
+    tmp_path: Path, opened: Opened
+) -> None:
+    run = run_of(tmp_path / "run", [row(1)])
+    curate(run, recipe_of(), LocalModels())
+    (candidate,) = candidate_ids(pl.read_parquet(run.curated))
+    add_mark(run, Mark(candidate, row(1)["segment_id"], 0, "good"))
+    server = review(run, recipe_of(), LocalModels(), 1)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        page = opened(server.url)
+        page.keyboard.press("j")
+        page.keyboard.press("b")
+        _saved(page, run, [("bad", "")])
+        expect(page.locator(".detail button.bad")).to_have_attribute("aria-pressed", "true")
+        expect(page.locator(".detail dd").filter(has_text="good")).to_have_count(0)
+    finally:
+        server.close()
+        thread.join()
 
 
 def test_two_tabs_keep_one_anothers_marks(served: tuple[Run, ReviewServer], opened: Opened) -> None:

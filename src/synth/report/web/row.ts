@@ -65,7 +65,8 @@ function facts(row: Row, report: Report): HTMLElement {
     ["evidence", row.evidence],
     ["collided with", row.collided_with],
     ["segment", row.segment_id],
-    ["read by people", report.marks.find(of)?.verdict ?? null],
+    // Where rows are marked, their marks of now stand above.
+    ["read by people", report.review ? null : (report.marks.find(of)?.verdict ?? null)],
     ["sample", row.instruction === null ? null : String(row.sample)],
     ...Object.entries(row.metadata).map(([key, value]): [string, string] => [key, String(value)]),
   ];
