@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ import pytest
 
 from synth.errors import InputError, RunError
 from synth.models.local import LocalModels
-from synth.report.server import ReviewServer
+from synth.report.server import Marks, ReviewServer
 from synth.stages.curate import curate
 from synth.stages.review import review
 from synth.store.reviews import read_marks
@@ -30,9 +32,9 @@ Asked = tuple[int, bytes]
 class Site:
     """A server and what it was asked to keep."""
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Marks = lambda: [{"candidate": "a"}]) -> None:
         self.kept: list[Mapping[str, Any]] = []
-        self.server = ReviewServer("<p>page</p>", lambda: [{"candidate": "a"}], self.keep)
+        self.server = ReviewServer("<p>page</p>", marks, self.keep)
         parts = urlsplit(self.server.url)
         self.port = parts.port or 0
         self.token = parts.query.removeprefix("token=")
@@ -146,6 +148,32 @@ def test_what_is_no_mark_is_refused(body: bytes, site: Site) -> None:
 def test_a_length_that_lies_is_refused(site: Site) -> None:
     assert site.ask("POST", "/marks", b"{}", Content_Length="x")[0] == 400
     assert site.ask("POST", "/marks", b"{}", Content_Length="-1")[0] == 400
+
+
+def test_a_page_closed_while_it_is_sent_is_nobodys_fault(
+    site: Site, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reset = struct.pack("ii", 1, 0)  # closes with RST, whatever is under way
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", site.port)) as caller:
+            caller.sendall(f"GET / HTTP/1.1\r\nX-Synth-Token: {site.token}\r\n".encode())
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    assert site.ask("GET", "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_marks_that_cannot_be_read_are_named() -> None:
+    def marks() -> list[dict[str, Any]]:
+        raise InputError("reviews.jsonl:1: not a mark")
+
+    site = Site(marks)
+    thread = threading.Thread(target=site.server.serve)
+    thread.start()
+    try:
+        assert site.ask("GET", "/marks") == (500, b"reviews.jsonl:1: not a mark\n")
+    finally:
+        site.server.close()
+        thread.join()
 
 
 def test_it_listens_on_this_machine_alone(site: Site) -> None:

@@ -7,6 +7,7 @@ other origins are refused. There is one page and one list of marks: no file is e
 import hmac
 import json
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -53,8 +54,7 @@ class ReviewServer:
         """
         token = secrets.token_urlsafe(24)
         site = _Site(page.encode("utf-8"), marks, keep, token)
-        self._server = ThreadingHTTPServer((_HOST, port), partial(_Handler, site))
-        self._server.daemon_threads = True
+        self._server = _Server((_HOST, port), partial(_Handler, site))
         self.url = f"http://{_HOST}:{self._server.server_port}/?token={token}"
 
     def serve(self) -> None:
@@ -65,6 +65,17 @@ class ReviewServer:
         """Ends `serve` and frees the port."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers each request in a thread of its own."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """Says nothing of a page that was closed before its answer was there."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +107,18 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/":
             self._answer(HTTPStatus.OK, self._site.page, "text/html; charset=utf-8")
         elif path == "/marks":
-            told = json.dumps(self._site.marks(), ensure_ascii=False).encode("utf-8")
-            self._answer(HTTPStatus.OK, told, "application/json")
+            self._tell_marks()
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing of this name")
+
+    def _tell_marks(self) -> None:
+        try:
+            marks = self._site.marks()
+        except SynthError as error:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+        else:
+            told = json.dumps(marks, ensure_ascii=False).encode("utf-8")
+            self._answer(HTTPStatus.OK, told, "application/json")
 
     def do_POST(self) -> None:
         """A mark."""
