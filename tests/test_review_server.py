@@ -16,7 +16,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from typer.testing import CliRunner
 
+from synth.cli import app
 from synth.errors import InputError, RunError
 from synth.models.local import LocalModels
 from synth.report.server import Marks, ReviewServer
@@ -187,6 +189,12 @@ def test_a_taken_port_is_named(site: Site, tmp_path: Path) -> None:
     curate(run, recipe_of(), LocalModels())
     with pytest.raises(RunError, match=f"port {site.port}.*--port"):
         review(run, recipe_of(), LocalModels(), 5, site.port)
+
+
+def test_a_port_that_there_cannot_be_is_wrong_usage(tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["review", "--run", str(tmp_path), "--port", "65536"])
+    assert told.exit_code == 2
+    assert "65535" in told.stderr
 
 
 def test_a_run_that_nobody_curated_is_named(tmp_path: Path) -> None:

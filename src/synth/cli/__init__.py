@@ -297,7 +297,7 @@ def review(
     recipe: RunRecipeOption = None,
     run: RunOption = None,
     rows: Annotated[int, typer.Option("--rows", min=1, help="Kept rows to read.")] = 200,
-    port: Annotated[int, typer.Option("--port", min=0, help="0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
