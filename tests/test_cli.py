@@ -109,6 +109,9 @@ def test_strict_stops_at_a_bad_line_and_without_it_the_run_goes_on(
     assert result.returncode == 0, result.stderr
     counts = json.loads(result.stdout)["stages"]["backtranslate"]
     assert (counts["documents"], counts["bad_lines"], counts["segments"]) == (1, 1, 1)
+    assert (counts["unchanged"], counts["skipped"]) == (False, {})  # not one and the same
+    again = synth("backtranslate", "c.jsonl", "--json", *common, cwd=tmp_path)
+    assert json.loads(again.stdout)["stages"]["backtranslate"]["unchanged"] is True
 
 
 def shards(run: Path) -> list[Path]:

@@ -505,4 +505,4 @@ def test_runs_are_named_on_the_command_line(
     assert "repeated segments" in told.stdout
     again = [*command, *sets, "--run", "m", "--json"]
     told = subprocess.run(again, cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert json.loads(told.stdout)["stages"]["curate"]["skipped"]
+    assert json.loads(told.stdout)["stages"]["curate"]["unchanged"] is True

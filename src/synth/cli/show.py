@@ -26,7 +26,7 @@ def tell(outcomes: Iterable["Outcome"], session: Session, as_json: bool) -> None
             pass
         return
     if as_json:
-        stages = {o.stage: {"skipped": o.skipped, **o.counts} for o in outcomes}
+        stages = {o.stage: {"unchanged": o.skipped, **o.counts} for o in outcomes}
         session.wipe()
         say(json.dumps({"run": str(session.run.folder), "stages": stages}, ensure_ascii=False))
         return
