@@ -64,6 +64,22 @@ def test_duplicates_are_drawn_by_their_likeness() -> None:
     assert similarities(repeats.clear(), Curate()) is None
 
 
+def test_duplicates_in_meaning_are_drawn_with_their_threshold() -> None:
+    rows = {
+        "reason": ["near_text", "semantic_text", "semantic_text"],
+        "value": ["0.8", "0.9", "0.31"],
+    }
+    settings = Curate.model_validate({"duplicates": {"semantic": 0.3}, "embedder": "e"})
+    drawn = similarities(pl.DataFrame(rows), settings)
+    assert drawn is not None
+    assert sum(map(sum, drawn.counts.values())) == 3
+    assert drawn.edges[0] == 0.3
+    assert drawn.limits == [
+        {"setting": "duplicates.near", "value": 0.7},
+        {"setting": "duplicates.semantic", "value": 0.3},
+    ]
+
+
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [

@@ -27,7 +27,7 @@ from synth.tables.sweeping import Swept
 from synth.text.verbs import asked
 
 STAGE = "report"
-_FACTS = 3  # version of what the page is made from
+_FACTS = 4  # version of what the page is made from
 _ROWS = 3000  # shown of a run, where it has more
 _CLIPS = (20_000, 6_000, 2_000, 800)  # characters of a text; the first with which the page is small
 _PAGE = 14_000_000  # characters of the page

@@ -110,16 +110,14 @@ def similarities(repeats: pl.DataFrame, settings: Curate) -> Histogram | None:
     if repeats.is_empty():
         return None
     alike = repeats.select("reason", value=pl.col("value").cast(pl.Float64).fill_null(1.0))
-    edges = np.arange(50, 103, 2) / 100
+    least = alike["value"].to_numpy().min()
+    edges = np.arange(min(50, 2 * int(least * 50)), 103, 2) / 100
     groups = {
         str(name): np.histogram(part["value"].to_numpy(), edges)[0].tolist()
         for (name,), part in alike.partition_by("reason", as_dict=True).items()
     }
-    near = settings.duplicates.near
-    limits: list[dict[str, str | float]] = []
-    if near is not None:
-        limits.append({"setting": "duplicates.near", "value": near})
     counts = dict(sorted(groups.items()))
+    limits = _limits("similarity", settings)
     return Histogram("similarity", _ABOUT["similarity"], _told(edges), counts, limits)
 
 
@@ -132,6 +130,9 @@ def _limits(name: str, settings: Curate) -> list[dict[str, str | float]]:
         }
     elif name == "logprob":
         found = {"min_logprob": settings.min_logprob, "max_logprob": settings.max_logprob}
+    elif name == "similarity":
+        repeats = settings.duplicates
+        found = {"duplicates.near": repeats.near, "duplicates.semantic": repeats.semantic}
     elif name in ("r_ifd", "ifd"):
         low, high = getattr(settings, name) or (None, None)
         found = {f"{name} from": low, f"{name} to": high}
