@@ -105,6 +105,14 @@ def test_equal_bytes_over_shards_and_threads(
     assert ledger["masked"]["curated"]["email"] > 0
 
 
+@pytest.mark.parametrize("noise", [-2e-7, 2e-7])
+def test_what_stays_does_not_hang_on_an_engines_last_digits(tmp_path: Path, noise: float) -> None:
+    rows = [row(1, logprob=-0.30002), row(2, text=row(1)["text"], logprob=-0.30002 + noise)]
+    run = run_of(tmp_path / "run", rows)
+    curate(run, recipe_of(), LocalModels())
+    assert pl.read_parquet(run.curated)["segment_id"].to_list() == [min(ID[1], ID[2])]
+
+
 def test_equal_bytes_in_a_process_of_one_thread(tmp_path: Path) -> None:
     rows = made(120)
     here = run_of(tmp_path / "here", rows)

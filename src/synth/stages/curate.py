@@ -134,7 +134,7 @@ def what_is_asked(run: Run, recipe: Recipe, models: Models, sources: Sequence[Pa
     made = need_corpus(run)
     marks = read_marks(run)
     depends = [*_depends(run, recipe, models), *_said(marks)]
-    fingerprint = content_id(STAGE, 4, made.fingerprint, *depends)
+    fingerprint = content_id(STAGE, 5, made.fingerprint, *depends)
     return Asked(made.counts, marks, recipe.curate, fingerprint)
 
 

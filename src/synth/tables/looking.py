@@ -28,6 +28,7 @@ FACTS = {
 """What is remembered of a row: a hash of its segment's id, characters of its text, its score, lower
 ones being better, and whether it may hold private data."""
 _SCORES = {"first": "sample"}
+_DIGITS = 4  # of a score; an engine's last ones hang on what else stood in the batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Look:
         return block.select(
             segment=pl.col("segment_id").str.to_integer(base=16, dtype=pl.UInt64),
             length=pl.col("text").str.len_chars(),
-            score=score.cast(pl.Float64),
+            score=score.cast(pl.Float64).round(_DIGITS),
         )
 
     def _score(self) -> str:
