@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +201,26 @@ def test_marks_are_told_without_their_comments(tmp_path: Path) -> None:
         (kept["candidate"], "good")
     ]
     assert "ask jane.doe" not in json.dumps(facts)
+
+
+def test_rows_sorted_before_their_candidates_changed_are_told_of(tmp_path: Path) -> None:
+    run = curated_run(tmp_path / "run", made(60))
+    report(run, recipe_of(), LocalModels())
+    assert facts_in(run.report)["changed"] == ""
+    stages = json.loads(run.manifest.read_text("utf-8"))
+    stages["stages"]["backtranslate"]["finished"] = "2999-01-01T00:00:00Z"
+    run.manifest.write_text(json.dumps(stages), "utf-8")
+    report(run, recipe_of(), LocalModels())
+    facts = facts_in(run.report)
+    assert "have changed since" in facts["changed"]
+    assert facts["unswept"] == facts["changed"]
+    assert facts["sweeps"] == []
+
+
+def test_a_run_without_its_candidates_is_drawn_all_the_same(tmp_path: Path) -> None:
+    run = curated_run(tmp_path / "run", made(60))
+    shutil.rmtree(run.candidates)
+    report(run, recipe_of(), LocalModels())
+    facts = facts_in(run.report)
+    assert len(facts["rows"]) == 60
+    assert "not in the run's folder" in facts["unswept"]

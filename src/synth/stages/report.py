@@ -27,7 +27,7 @@ from synth.tables.sweeping import Swept
 from synth.text.verbs import asked
 
 STAGE = "report"
-_FACTS = 4  # version of what the page is made from
+_FACTS = 5  # version of what the page is made from
 _ROWS = 3000  # shown of a run, where it has more
 _CLIPS = (20_000, 6_000, 2_000, 800)  # characters of a text; the first with which the page is small
 _PAGE = 14_000_000  # characters of the page
@@ -118,6 +118,10 @@ def _swept(
 ) -> tuple[list[Swept], str]:
     """What other thresholds would keep, or why nobody tried them."""
     counts = run.need("curate").counts
+    if changed := _changed(run):
+        return [], changed
+    if not all(path.is_file() for path in run.segment_files()):
+        return [], "The candidates are not in the run's folder; nothing else can be tried on them."
     if recipe.curate.embeds and counts["segments"] > _MOST_COMPARED:
         return [], f"Embeddings of more than {_MOST_COMPARED:,} segments are not compared for it."
     swept = sweep(run, recipe, models, chosen, listen)
@@ -125,6 +129,15 @@ def _swept(
     if any(one.kept[one.current] != kept for one in swept):
         return [], "The rows were sorted by another recipe than this; run synth curate first."
     return swept, ""
+
+
+def _changed(run: Run) -> str:
+    """What is to be said where other candidates are there than those that were sorted."""
+    stages = run.stages()
+    made, sorted_ = stages.get("backtranslate"), stages.get("curate")
+    if sorted_ is None or (made and made["finished"] <= sorted_["finished"]):
+        return ""
+    return "The candidates have changed since the rows were sorted; run synth curate."
 
 
 _NO_ROWS: dict[str, Any] = {
@@ -156,6 +169,7 @@ def _of_run(run: Run, recipe: Recipe) -> dict[str, Any]:
         "evaluation": stages["evaluate"]["counts"] if "evaluate" in stages else None,
         "made": stages["backtranslate"]["counts"] if "backtranslate" in stages else None,
         "ledger": curated["counts"] if curated else None,
+        "changed": _changed(run),
         "command": sort_again(run),
         "marks": [asdict(mark) for mark in read_marks(run).values()],
     }

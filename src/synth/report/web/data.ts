@@ -145,6 +145,7 @@ export interface Report {
   sweeps: Sweep[];
   /** Why there are none. */
   unswept: string;
+  changed: string;
   marks: Mark[];
   /** Set where the page is served by `synth review`. */
   review: boolean;

@@ -11,6 +11,7 @@ export function headline(report: Report): HTMLElement {
     h("h1", {}, report.name),
     h("p", { class: "lead" }, report.about),
     h("p", { class: "note made-by" }, madeBy(report)),
+    report.changed && h("p", { class: "notice" }, report.changed),
     h("div", { class: "tiles" }, ...tiles(report), verdict(report)),
   );
 }
