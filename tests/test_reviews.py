@@ -102,6 +102,15 @@ def test_a_line_that_is_no_mark_is_named(line: bytes, tmp_path: Path) -> None:
         read_marks(run)
 
 
+def test_marks_that_cannot_be_read_or_written_are_one_line(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.reviews.mkdir()
+    with pytest.raises(RunError, match=r"reviews\.jsonl: cannot be read and written: Is a dir"):
+        read_marks(run)
+    with pytest.raises(RunError, match=r"reviews\.jsonl: cannot be read and written: Is a dir"):
+        add_mark(run, mark(0))
+
+
 def test_a_full_disk_is_one_line_and_leaves_no_half_mark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,7 +57,7 @@ def add_mark(run: Run, mark: Mark) -> Mark:
     Raises:
         InputError: For a mark that cannot be kept: an unknown verdict, too long a comment, or what
             is no id.
-        RunError: When the disk is full.
+        RunError: When the disk is full, or nobody may write there.
     """
     wrong = _wrong(mark)
     if wrong:
@@ -75,7 +75,7 @@ def add_mark(run: Run, mark: Mark) -> Mark:
         except OSError as error:
             os.ftruncate(file, size)
             if not is_full(error, run.folder):
-                raise
+                raise _unusable(run.reviews, error) from error
             raise RunError(
                 f"{run.reviews}: the disk is full; free space, and mark the row again"
             ) from error
@@ -89,11 +89,14 @@ def read_marks(run: Run) -> dict[str, Mark]:
 
     Raises:
         InputError: For a line that is no mark.
+        RunError: For a file that cannot be read.
     """
     try:
         lines = run.reviews.read_bytes().split(b"\n")
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise _unusable(run.reviews, error) from error
     marks: dict[str, Mark] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -109,12 +112,19 @@ def read_marks(run: Run) -> dict[str, Mark]:
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
     """A descriptor of the file that appends; nobody else has one meanwhile."""
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _unusable(path, error) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield file
     finally:
         os.close(file)
+
+
+def _unusable(path: Path, error: OSError) -> RunError:
+    return RunError(f"{path}: cannot be read and written: {error.strerror}; see to its permissions")
 
 
 def _mended(file: int) -> bytes:

@@ -174,11 +174,17 @@ export class Reviewing implements Marking {
 
   private async refresh(): Promise<void> {
     const answer = await this.ask("marks").catch(() => null);
-    if (!answer?.ok) return;
+    if (!answer) return; // saving tells of it
+    if (!answer.ok) {
+      this.told.classList.add("failed");
+      this.told.textContent = (await answer.text()).slice(0, 200).trim();
+      return;
+    }
     const marks = (await answer.json()) as Mark[];
     if (this.underWay) return; // what was read is older than what is shown
     const before = new Map(this.marks);
     this.take(marks);
+    this.told.classList.remove("failed");
     this.tell();
     for (const row of this.report.rows) {
       const [old, now] = [before.get(row.candidate), this.marks.get(row.candidate)];
