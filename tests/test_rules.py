@@ -230,6 +230,13 @@ def test_a_licence_that_is_not_stated_is_not_denied() -> None:
     assert reasons(*rows, settings=Curate(deny_licences=["x"])) == [None, "licence"]
 
 
+@pytest.mark.parametrize("listed", ["CC-BY-4.0", "cc by 4.0", "CC  BY-4.0"])
+def test_a_licence_is_the_same_with_spaces_and_with_hyphens(listed: str) -> None:
+    rows = [{"metadata": json.dumps({"licence": name})} for name in ("CC BY 4.0", "cc-by-4.0")]
+    assert reasons(*rows, settings=Curate(allow_licences=[listed])) == [None, None]
+    assert reasons(*rows, settings=Curate(deny_licences=[listed])) == ["licence", "licence"]
+
+
 def test_the_first_rule_in_order_claims_a_row() -> None:
     assert verdicts({"finish": "length", "logprob": -9.0}) == [("unfinished", "length")]
 

@@ -122,17 +122,20 @@ def rules(settings: Curate, task: str = "") -> list[Rule]:
 
 
 def _licence(settings: Curate) -> Rule:
-    """Licences whatever their case; one that is not stated is not among those allowed."""
+    """Licences whatever their case, with spaces or hyphens (`CC BY 4.0`).
+
+    One that is not stated is not among those allowed.
+    """
     allowed, denied = settings.allow_licences, settings.deny_licences
-    stated = _VALUE.str.to_lowercase()
-    good = ~stated.is_in(_low(denied)).fill_null(value=False)
+    stated = _VALUE.str.to_lowercase().str.replace_all(r"\s+", "-")
+    good = ~stated.is_in(_ids(denied)).fill_null(value=False)
     if allowed is not None:
-        good &= stated.is_in(_low(allowed))
+        good &= stated.is_in(_ids(allowed))
     return Rule("licence", pl.col("licence"), good, "synth", bool(denied) or allowed is not None)
 
 
-def _low(listed: list[str]) -> list[str]:
-    return [name.strip().lower() for name in listed]
+def _ids(listed: list[str]) -> list[str]:
+    return ["-".join(name.lower().split()) for name in listed]
 
 
 def _of_generation() -> list[Rule]:
@@ -220,7 +223,7 @@ def _of_texts(settings: Curate) -> list[Rule]:
         Rule(
             "language",
             pl.col("language_text"),
-            _VALUE.is_in(_low(languages or [])),
+            _VALUE.is_in([language.lower() for language in languages or []]),
             "py3langid",
             languages is not None,
         ),
