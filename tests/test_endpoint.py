@@ -463,9 +463,16 @@ def test_the_base_model_is_not_there(script: Script) -> None:
     assert script.bodies == []
 
 
-def test_a_server_without_log_probabilities(script: Script) -> None:
-    script.change = {"choices": [{"text": "a"}]}
+@pytest.mark.parametrize("told", [None, {"token_logprobs": []}, {"token_logprobs": [None]}])
+def test_a_server_without_log_probabilities(script: Script, told: Any) -> None:
+    script.change = {"choices": [{"text": "a", "logprobs": told}]}
     assert "returns no log-probabilities" in refused(script)
+
+
+def test_an_empty_completion_needs_no_log_probabilities(script: Script) -> None:
+    script.change = {"choices": [{"text": "", "logprobs": {"token_logprobs": []}}]}
+    with engine(script) as asked:
+        assert [(c.text, c.logprob) for _, c in asked.generate(requests([1]))] == [("", 0.0)]
 
 
 def test_what_cannot_be_right_is_said_at_once(

@@ -96,14 +96,15 @@ class EndpointEngine:
             self._count(failure)
             return request.key, Completion("", 0, "error", 0.0, error=str(failure))
         self._served, self._failures = True, 0
-        if choice.logprobs is None:
+        told = choice.logprobs.token_logprobs if choice.logprobs else []
+        text, logprobs = choice.text.strip(), [value for value in told if value is not None]
+        if choice.logprobs is None or (text and not logprobs):
             raise ModelError(
                 f"{self._server.place}: returns no log-probabilities, by which completions are"
                 " ranked and rejected; start the server so that it does, or use another"
             )
-        logprobs = [value for value in choice.logprobs.token_logprobs if value is not None]
         return request.key, Completion(
-            choice.text.strip(),
+            text,
             len(logprobs) if tokens is None else tokens,
             "stop" if choice.finish_reason == "stop" else "length",
             sum(logprobs) / max(1, len(logprobs)),
