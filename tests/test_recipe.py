@@ -34,6 +34,16 @@ def test_numbers_that_yaml_reads_as_text_are_numbers() -> None:
         ),
         ("finetune.null_share=0.99", "null_share: Input should be less than or equal to 0.5"),
         ("name.first=1", "name is a value, not a section"),
+        (
+            "curate.max_logprob=-3",
+            "nano: curate: logprob would be at least -2 and at most -3; correct",
+        ),
+        ("export.licence=foo", "export.licence: no licence that the Hub knows, such as cc-by-4.0;"),
+        (
+            "generate.control={length: {short: 1}}",
+            "nano: generate.control names length, which prompt.control lacks; correct it",
+        ),
+        ("curate.min_logprob={a: 1}", "a valid number (got {'a': 1}); correct it"),
         ("steps", "write it as section.key=value"),
         ("finetune.steps=[", "the value is not YAML"),
     ],

@@ -178,12 +178,16 @@ def _entry(place: Any, key: str, override: str) -> Any:  # noqa: ANN401
 
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] != "extra_forbidden":
-        return f"{place}: {problem['msg']} (got {problem['input']!r:.80}); correct it"
-    near = difflib.get_close_matches(str(problem["loc"][-1]), _fields(problem["loc"][:-1]), n=1)
-    hint = f"did you mean {near[0]}?" if near else "remove it"
-    return f"{place}: no such key; {hint}"
+    keys = ".".join(str(part) for part in problem["loc"])
+    place = f"{keys}: " if keys else ""  # the recipe as a whole has none
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(problem["loc"][-1]), _fields(problem["loc"][:-1]), n=1)
+        hint = f"did you mean {near[0]}?" if near else "remove it"
+        return f"{place}no such key; {hint}"
+    told, own = problem["msg"].removeprefix("Value error, "), problem["type"] == "value_error"
+    if own and isinstance(problem["input"], dict):  # a section: the values that matter are told
+        return f"{place}{told}; correct it"
+    return f"{place}{told} (got {problem['input']!r:.80}); correct it"
 
 
 def _fields(sections: Iterable[object]) -> list[str]:
