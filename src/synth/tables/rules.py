@@ -223,7 +223,7 @@ def _of_texts(settings: Curate) -> list[Rule]:
         Rule(
             "language",
             pl.col("language_text"),
-            _VALUE.is_in([language.lower() for language in languages or []]),
+            _VALUE.is_in([language.strip().lower() for language in languages or []]),
             "py3langid",
             languages is not None,
         ),
