@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.tables.sketches import fingerprints, shingle_sets, signatures
+from synth.tables.near import suspects
+from synth.tables.sketches import SLOTS, fingerprints, shingle_sets, signatures
 from synth.tables.words import Words, excerpts, word_spans, words
 
 WORDS_OF = {
@@ -117,3 +118,17 @@ def test_excerpts_are_cut_from_each_text_as_it_is_written() -> None:
     cut = excerpts(pl.Series(texts), first, counts)
     assert cut == ["two)\nthree", "日本語", "a", *["x"] * 299, "x -- y"]
     assert excerpts(pl.Series(dtype=pl.String), first[:0], counts[:0]) == []
+
+
+@pytest.mark.parametrize(("count", "threshold"), [(0, 0.7), (1, 0.7), (3000, 0.7), (3000, 0.6)])
+def test_both_ways_find_the_same_pairs(count: int, threshold: float) -> None:
+    rng = np.random.default_rng(count)
+    slots = rng.integers(0, 256, (count, SLOTS), np.uint8)
+    slots[count // 2 : count // 2 + count // 10] = slots[: count // 10]
+    slots[: count // 50] = slots[:1]  # a hot bucket
+    order = rng.permutation(count)[: count * 9 // 10]
+    ways = (suspects(slots, order, threshold, compiled=way) for way in (True, False))
+    pairs = [[sorted(zip(*map(list, band), strict=True)) for band in way] for way in ways]
+    assert pairs[0] == pairs[1]
+    assert all(earlier < later for band in pairs[0] for later, earlier in band)
+    assert (sum(map(len, pairs[0])) > 0) == (count > 1)

@@ -209,7 +209,7 @@ def near_any(texts: pl.Series, others: pl.Series, threshold: float) -> pl.Series
     found = words(both, compiled=compiled)
     sets = shingle_sets(found, compiled=compiled)
     slots = signatures(found, compiled=compiled)
-    for later, earlier in suspects(slots, np.arange(len(both)), threshold):
+    for later, earlier in suspects(slots, np.arange(len(both)), threshold, compiled=compiled):
         across = (later >= split) & (earlier < split)
         for row, other in zip(later[across].tolist(), earlier[across].tolist(), strict=True):
             if not near[row - split]:

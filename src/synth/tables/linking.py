@@ -49,7 +49,7 @@ def linked(
         join(later[said], earlier[said], group, compiled=compiled)
         if settings.near is not None:
             slots = sketches[name].slots
-            for later, earlier in hanging(slots, rows, settings.near, sure=sure):
+            for later, earlier in hanging(slots, rows, settings.near, sure=sure, compiled=compiled):
                 join(later, earlier, group, compiled=compiled)
     return group
 

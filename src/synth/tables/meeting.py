@@ -103,7 +103,7 @@ def met(
     """
     if kind.start is None or settings.near is None:
         return equal(key)
-    later, earlier = equal_keys(key, 8 * band_width(settings.near))
+    later, earlier = equal_keys(key, np.arange(key.size), 8 * band_width(settings.near))
     told = crowded(later)
     doubtful = np.flatnonzero(~told)
     places, at = np.unique(

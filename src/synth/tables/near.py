@@ -74,7 +74,7 @@ def alike(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -
 
 
 def hanging(
-    slots: Signatures, order: Rows, threshold: float, *, sure: bool
+    slots: Signatures, order: Rows, threshold: float, *, sure: bool, compiled: bool
 ) -> Iterator[tuple[Rows, Rows]]:
     """Places of rows on which `near_duplicates` decides together, whatever rows are left out.
 
@@ -84,8 +84,9 @@ def hanging(
         threshold: Jaccard similarity.
         sure: Pairs that cannot be that similar are told as well, so that no row that is not told
             shares a band with one that is.
+        compiled: Whether to compile the loop; the result is the same.
     """
-    for later, earlier in suspects(slots, order, threshold):
+    for later, earlier in suspects(slots, order, threshold, compiled=compiled):
         if not sure:
             told = crowded(later)
             doubtful = np.flatnonzero(~told)
@@ -111,15 +112,24 @@ def perhaps_near(estimates: npt.NDArray[np.float32], threshold: float) -> npt.ND
     return found
 
 
-def suspects(slots: Signatures, order: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
+def suspects(
+    slots: Signatures, order: Rows, threshold: float, *, compiled: bool
+) -> Iterator[tuple[Rows, Rows]]:
     """Places (in `order`) of later and earlier rows that are equal in a band, band by band.
 
     25 bands of 5 slots find 0.9999 of the pairs of similarity 0.8, and 0.990 of those of 0.7.
     """
     width = band_width(threshold)
+    place = np.argsort(order, kind="stable")  # the signatures are read from first to last
+    rows = order[place]
 
     def equal(start: int) -> tuple[Rows, Rows]:
-        return equal_keys(band_keys(slots, order, start, width), 8 * width)
+        if not compiled:
+            return equal_keys(band_keys(slots, rows, start, width), place, 8 * width)
+        key, at = np.empty(rows.size, np.uint64), np.empty(rows.size, np.int64)
+        seen = np.zeros(1 << max(0, rows.size.bit_length() - 3), np.uint64)
+        count = _standing_twice.way(compiled=True)(slots, rows, start, width, seen, key, at)
+        return equal_keys(key[:count], place[at[:count]], 8 * width)
 
     yield from ahead(equal, band_starts(threshold))
 
@@ -175,21 +185,22 @@ def band_keys(slots: Signatures, rows: Rows, start: int, width: int) -> Hashes:
     return read[rows].astype(np.uint64) & np.uint64((1 << 8 * width) - 1)
 
 
-def equal_keys(key: Hashes, key_bits: int) -> tuple[Rows, Rows]:
+def equal_keys(key: Hashes, place: Rows, key_bits: int) -> tuple[Rows, Rows]:
     """Places of later and earlier rows of equal keys: each with the first `_LEADERS` of its bucket.
 
     Args:
         key: Of each row.
-        key_bits: How many bits it has.
+        place: Of each row; the lowest is the first.
+        key_bits: How many bits a key has.
     """
-    bits = np.uint64(max(1, int(key.size - 1).bit_length()))
+    bits = np.uint64(max(1, int(place.max(initial=0)).bit_length()))
     if key_bits + int(bits) > 64:  # room for the place, so that one sort does for both
         key = (key * _MIX) >> bits
-    packed = np.sort(key << bits | np.arange(key.size, dtype=np.uint64))
-    key, place = packed >> bits, packed & ((np.uint64(1) << bits) - np.uint64(1))
+    packed = np.sort(key << bits | place.astype(np.uint64))
+    key, found = packed >> bits, packed & ((np.uint64(1) << bits) - np.uint64(1))
     same = key[1:] == key[:-1]
     shared = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
-    rows, first = place[shared].astype(np.int64), np.insert(~same, 0, True)[shared]
+    rows, first = found[shared].astype(np.int64), np.insert(~same, 0, True)[shared]
     best = np.maximum.accumulate(np.where(first, np.arange(shared.size), 0))
     rank = np.arange(shared.size) - best
     behind = [np.flatnonzero(rank > leader) for leader in range(_LEADERS)]
@@ -201,7 +212,7 @@ def equal_keys(key: Hashes, key_bits: int) -> tuple[Rows, Rows]:
 def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
     """Place -> lowest place of the group it hangs together with, itself where it is alone."""
     group = np.arange(order.size)
-    for later, earlier in suspects(slots, order, threshold):
+    for later, earlier in suspects(slots, order, threshold, compiled=compiled):
         fresh = group[later] != group[earlier]
         later, earlier = later[fresh], earlier[fresh]
         alike = perhaps_near(similarities(slots, order[later], order[earlier]), threshold)
@@ -217,6 +228,46 @@ def _unsure(slots: Signatures, rows: Rows, ends: Places, threshold: float) -> Ro
     asked = np.ones(rows.size, bool)
     asked[first[sure]] = asked[first[sure] + 1] = False
     return np.flatnonzero(asked)
+
+
+@kernel
+def _standing_twice(
+    slots: Signatures,
+    rows: Rows,
+    start: int,
+    width: int,
+    seen: npt.NDArray[np.uint64],
+    key: Hashes,
+    at: Rows,
+) -> int:
+    """Fills in the rows that may be equal to another one in the band that begins there.
+
+    Most are equal to none, and need not be sorted. `seen`, of a power of two, has two bits for each
+    of many hashes: whether a key has it, and whether another has it as well. Signatures pass by in
+    a loop of their own, or they would drive `seen` out of the processor's cache.
+
+    Returns:
+        How many there are: `at` is where each stands among the rows, `key` what it has in the band.
+    """
+    one, five, low = np.uint64(1), np.uint64(5), np.uint64(31)
+    room = np.uint64(seen.size - 1)
+    for number in range(rows.size):
+        value = np.uint64(0)
+        for slot in range(start, start + width):
+            value = value << np.uint64(8) | np.uint64(slots[rows[number], slot])
+        key[number] = value
+    for number in range(rows.size):
+        mixed = key[number] * _MIX >> np.uint64(24)
+        place, bits = mixed >> five & room, (mixed & low) << one
+        before = seen[place] >> bits & one
+        seen[place] |= (before << one | one) << bits
+    count = 0
+    for number in range(rows.size):
+        mixed = key[number] * _MIX >> np.uint64(24)
+        key[count], at[count] = key[number], number
+        again = seen[mixed >> five & room] >> ((mixed & low) << one) >> one & one
+        count += int(np.int64(again))
+    return count
 
 
 @kernel
