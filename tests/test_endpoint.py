@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from synth.errors import ModelError
+from synth.errors import EndpointError
 from synth.models import endpoint_client
 from synth.models.endpoint_engine import EndpointEngine
 from synth.models.protocols import Question, Request, Score
@@ -193,8 +193,8 @@ def failed(line: str) -> Completion:
 
 
 def refused(script: Script, keys: Iterable[int] = (1,), **endpoint: Any) -> str:
-    """The one line of the ModelError that generating ends in."""
-    with pytest.raises(ModelError) as caught, engine(script, **endpoint) as asked:
+    """The one line of the EndpointError that generating ends in."""
+    with pytest.raises(EndpointError) as caught, engine(script, **endpoint) as asked:
         list(asked.generate(requests(keys)))
     line = str(caught.value)
     assert "\n" not in line
@@ -349,7 +349,7 @@ def test_a_server_that_has_served_may_refuse_but_not_break(script: Script) -> No
         script.faults = {key: [Fault(500)] for key in range(0, 40, 2)}
         assert len(list(asked.generate(requests(range(40))))) == 40
         script.always = Fault(500)
-        with pytest.raises(ModelError, match="10 requests in a row failed, the last with 500"):
+        with pytest.raises(EndpointError, match="10 requests in a row failed, the last with 500"):
             list(asked.generate(requests(range(40))))
 
 
@@ -452,13 +452,13 @@ def test_a_server_that_cannot_score(script: Script, told: Any, said: str) -> Non
         script.always = told
     else:
         script.change = {"choices": [{"text": "", "prompt_logprobs": told}]}
-    with engine(script) as asked, pytest.raises(ModelError) as caught:
+    with engine(script) as asked, pytest.raises(EndpointError) as caught:
         list(asked.score([Question(EXAMPLE)]))
     assert said in str(caught.value)
 
 
 def test_the_base_model_is_not_there(script: Script) -> None:
-    with engine(script) as asked, pytest.raises(ModelError, match="ifd needs the base model"):
+    with engine(script) as asked, pytest.raises(EndpointError, match="ifd needs the base model"):
         list(asked.score([Question(EXAMPLE, adapter=False)]))
     assert script.bodies == []
 

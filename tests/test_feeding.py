@@ -16,6 +16,7 @@ from synth.errors import ModelError
 from synth.models.feeding import LoopThread, feed
 
 LONG = 60.0  # seconds, far beyond any test
+HUNG = ModelError("it hangs")
 
 
 @pytest.fixture
@@ -61,10 +62,10 @@ def test_every_item_has_one_result(loop: asyncio.AbstractEventLoop) -> None:
         await asyncio.sleep(0.001 * (item % 3))
         return item * item
 
-    found = list(feed(range(500), work, 7, loop, LONG, ""))
+    found = list(feed(range(500), work, 7, loop, LONG, HUNG))
     assert sorted(found) == [i * i for i in range(500)]
     assert found != sorted(found)  # as they finish, not in order
-    assert list(feed([], work, 7, loop, LONG, "")) == []
+    assert list(feed([], work, 7, loop, LONG, HUNG)) == []
 
 
 @pytest.mark.parametrize("width", [1, 5, 40])  # 40 is more than one batch
@@ -81,7 +82,7 @@ def test_no_more_than_the_width_is_read_or_under_way(
             yield item
 
     gate.open.add(0)
-    results = feed(items(), gate.work, width, loop, LONG, "")
+    results = feed(items(), gate.work, width, loop, LONG, HUNG)
     assert read == []
     assert next(results) == 0
     until(loop)
@@ -101,7 +102,7 @@ def test_closing_cancels_what_is_under_way_and_waits_for_its_end(
 ) -> None:
     gate = Gate()
     gate.open.add(0)
-    results = feed(range(9), gate.work, 3, loop, LONG, "")
+    results = feed(range(9), gate.work, 3, loop, LONG, HUNG)
     next(results)
     until(loop)
     results.close()
@@ -120,7 +121,7 @@ def test_an_error_of_the_work_reaches_the_caller_and_ends_the_rest(
         return await gate.work(item)
 
     with pytest.raises(ZeroDivisionError):
-        list(feed(range(4), work, 4, loop, LONG, ""))
+        list(feed(range(4), work, 4, loop, LONG, HUNG))
     assert gate.cancelled == {0, 1, 3}
 
 
@@ -134,7 +135,7 @@ def test_an_error_of_the_items_reaches_the_caller_and_ends_the_rest(
         yield from range(2)
         raise ZeroDivisionError
 
-    results = feed(items(), gate.work, 2, loop, LONG, "")
+    results = feed(items(), gate.work, 2, loop, LONG, HUNG)
     with pytest.raises(ZeroDivisionError):
         list(results)
     assert gate.cancelled == {1}
@@ -146,7 +147,7 @@ def test_nothing_finishing_for_too_long_is_hanging(loop: asyncio.AbstractEventLo
     found = []
     start = time.monotonic()
     with pytest.raises(ModelError, match=r"^it hangs$"):
-        for result in feed(range(4), gate.work, 4, loop, 0.2, "it hangs"):
+        for result in feed(range(4), gate.work, 4, loop, 0.2, HUNG):
             found.append(result)
     assert sorted(found) == [-1, 0]
     assert 0.2 <= time.monotonic() - start < 1
@@ -157,7 +158,7 @@ def test_a_sign_of_life_puts_hanging_off(loop: asyncio.AbstractEventLoop) -> Non
     gate = Gate()
     start = time.monotonic()
     with pytest.raises(ModelError):
-        list(feed([1], gate.work, 1, loop, 0.1, "it hangs", lambda: start + 0.3))
+        list(feed([1], gate.work, 1, loop, 0.1, HUNG, lambda: start + 0.3))
     assert 0.4 <= time.monotonic() - start < 1
 
 
@@ -165,14 +166,14 @@ def test_a_caller_that_takes_its_time_is_not_hanging(loop: asyncio.AbstractEvent
     async def work(item: int) -> int:
         return item
 
-    for _ in feed(range(6), work, 2, loop, 0.05, "it hangs"):
+    for _ in feed(range(6), work, 2, loop, 0.05, HUNG):
         time.sleep(0.06)
 
 
 def test_a_loop_closed_at_work_is_an_error() -> None:
     thread, gate = LoopThread("test-loop"), Gate()
     gate.open.add(0)
-    results = feed(range(9), gate.work, 2, thread.loop, LONG, "")
+    results = feed(range(9), gate.work, 2, thread.loop, LONG, HUNG)
     next(results)
     thread.close()
     with pytest.raises(ModelError, match="closed at work"):
@@ -188,7 +189,7 @@ def test_errors_that_nobody_asks_for_are_not_logged(
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(feed(range(4), work, 4, loop, LONG, ""))
+        list(feed(range(4), work, 4, loop, LONG, HUNG))
     gc.collect()
     assert caplog.records == []
 
@@ -204,7 +205,7 @@ def test_results_are_not_kept(loop: asyncio.AbstractEventLoop) -> None:
         alive.add(result)
         return result
 
-    results = feed(range(200), work, 4, loop, LONG, "")
+    results = feed(range(200), work, 4, loop, LONG, HUNG)
     assert max(len(alive) for _ in results) <= 12
 
 
@@ -226,7 +227,7 @@ thread = LoopThread("test-loop")
 threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
     if sys.argv[1] == "feed":
-        list(feed(count(), work, 1, thread.loop, 60, ""))
+        list(feed(count(), work, 1, thread.loop, 60, None))
     else:
         thread.run(work(0))
 except KeyboardInterrupt:
@@ -263,5 +264,5 @@ def test_feeding_costs_little(loop: asyncio.AbstractEventLoop) -> None:
         return item
 
     start = time.process_time()
-    assert sum(1 for _ in feed(range(20_000), work, 256, loop, LONG, "")) == 20_000
+    assert sum(1 for _ in feed(range(20_000), work, 256, loop, LONG, HUNG)) == 20_000
     assert (time.process_time() - start) / 20_000 < 100e-6  # some 7 microseconds when idle

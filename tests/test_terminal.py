@@ -109,6 +109,7 @@ def test_the_last_lines_are_shown_without_commands_to_the_terminal(tmp_path: Pat
         ("InputError('c: no such file')", 1, "synth: c: no such file\n"),
         ("RecipeError('r: wrong')", 1, "synth: r: wrong\n"),
         ("HubError('h: refused')", 1, "synth: h: refused\n"),
+        ("EndpointError('e: gone')", 1, "synth: e: gone\n"),
         ("KeyboardInterrupt", 130, "the same command goes on\n"),
         ("typer.Exit(3)", 3, ""),
     ],

@@ -5,6 +5,7 @@ SynthError
 ├── InputError       a file of pairs, a corpus or a mark that cannot be read
 ├── AdapterError     an adapter that does not fit the base model or the prompt
 ├── ModelError       a model that cannot be loaded, or an engine that is missing or fails
+│   └── EndpointError    an endpoint that cannot be asked, refuses or fails
 ├── TrainingError    a training run that would teach nothing
 │   └── TooLongError     an instruction that leaves no room for its text
 ├── NoGoError        an adapter that the report card advises against
@@ -36,6 +37,10 @@ class AdapterError(SynthError):
 
 class ModelError(SynthError):
     """A model that cannot be loaded, or an engine that is missing or fails."""
+
+
+class EndpointError(ModelError):
+    """An endpoint that cannot be asked, refuses or fails."""
 
 
 class TrainingError(SynthError):

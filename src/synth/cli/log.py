@@ -14,7 +14,7 @@ from typing import TextIO
 import typer
 
 from synth.cli.voice import lent, remark, safe
-from synth.errors import ModelError, SynthError, TrainingError
+from synth.errors import EndpointError, ModelError, SynthError, TrainingError
 
 _SHOWN = 15  # lines of a log
 _READ = 1 << 16  # bytes of a log in which its last lines are looked for
@@ -27,7 +27,8 @@ class Log:
     """While it is open, stdout and stderr are a file, for child processes and C libraries too.
 
     What synth says goes where it went (see `voice`). When a model, a training or synth itself
-    fails, the last lines of the command's part are shown; a user's mistake needs none.
+    fails, the last lines of the command's part are shown; a user's mistake needs none, and a
+    server's failure none from here.
     """
 
     def __init__(self, path: Path, command: str) -> None:
@@ -82,7 +83,8 @@ def _is_failure(error: BaseException | None) -> bool:
     if not isinstance(error, Exception) or isinstance(error, BrokenPipeError):
         return False
     if isinstance(error, SynthError):
-        return isinstance(error, ModelError | TrainingError)
+        here = not isinstance(error, EndpointError)
+        return here and isinstance(error, ModelError | TrainingError)
     return not isinstance(error, typer.Exit | typer.Abort | typer.BadParameter)
 
 

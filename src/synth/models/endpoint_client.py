@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from synth.errors import ModelError
+from synth.errors import EndpointError
 from synth.settings import Endpoint
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class EndpointClient:
         """The server's answer to a GET, or to a POST of `body`.
 
         Raises:
-            ModelError: For what concerns every request.
+            EndpointError: For what concerns every request.
             RequestFailed: For what may concern this one alone.
         """
         import httpx2
@@ -109,35 +109,35 @@ class EndpointClient:
         if wait <= _CLIENT_WAITS or not (code in {408, 409, 429} or code >= 500):
             return 0.0
         if wait > self._patience:
-            raise ModelError(
+            raise EndpointError(
                 f"{self.place}: asks to wait {wait:.0f} seconds ({code}); run the stage again then,"
                 " or raise generate.stall_seconds"
             )
         return wait
 
-    def _refusal(self, error: "openai.APIStatusError") -> ModelError | RequestFailed:
+    def _refusal(self, error: "openai.APIStatusError") -> EndpointError | RequestFailed:
         code, body = error.status_code, error.body
         message = body.get("message", body) if isinstance(body, dict) else body
         line = self._line(f"{code}: {message}")
         if 300 <= code < 400:
             to = self._line(error.response.headers.get("location", "nowhere").partition("?")[0])
-            return ModelError(f"{self.place}: redirects to {to}; correct generate.endpoint.url")
+            return EndpointError(f"{self.place}: redirects to {to}; correct generate.endpoint.url")
         if code in {401, 403}:
-            return ModelError(f"{self.place}: refuses the key ({line}); set OPENAI_API_KEY")
+            return EndpointError(f"{self.place}: refuses the key ({line}); set OPENAI_API_KEY")
         if code in {404, 405}:
-            return ModelError(
+            return EndpointError(
                 f"{self.place}: has no such model or no completions API ({line});"
                 " correct generate.endpoint.model and generate.endpoint.url"
             )
         return RequestFailed(line, own_fault=code < 500 and code not in {408, 409, 429})
 
-    def _disconnection(self, error: "openai.APIConnectionError") -> ModelError | RequestFailed:
+    def _disconnection(self, error: "openai.APIConnectionError") -> EndpointError | RequestFailed:
         import httpx2
 
         cause = error.__cause__
         line = self._line(f"{error.message} ({cause or type(cause).__name__})")
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
-            return ModelError(
+            return EndpointError(
                 f"{self.place}: cannot be reached: {line}; start the server,"
                 " or correct generate.endpoint.url"
             )
@@ -153,7 +153,7 @@ def _key() -> str:
     """The API key, or nothing."""
     key = os.environ.get("OPENAI_API_KEY", "").strip()
     if not (key.isascii() and key.isprintable()):
-        raise ModelError("OPENAI_API_KEY holds characters that no key has; set it again")
+        raise EndpointError("OPENAI_API_KEY holds characters that no key has; set it again")
     return key
 
 
@@ -165,7 +165,7 @@ def _place(url: str) -> str:
     except ValueError:  # brackets that do not close, or a port that is no number
         fine = False
     if not fine:
-        raise ModelError(
+        raise EndpointError(
             "generate.endpoint.url is not an address; write it like http://127.0.0.1:8000/v1"
         )
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

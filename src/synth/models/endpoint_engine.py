@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from pydantic import BaseModel, Field
 
-from synth.errors import ModelError
+from synth.errors import EndpointError
 from synth.models.endpoint_client import EndpointClient, RequestFailed
 from synth.models.feeding import LoopThread, feed
 from synth.models.loading import load_tokenizer
@@ -32,7 +32,7 @@ class EndpointEngine:
 
     def __init__(self, recipe: Recipe) -> None:
         if importlib.util.find_spec("openai") is None:
-            raise ModelError(
+            raise EndpointError(
                 "openai is not installed; install synth[endpoint],"
                 " or use --set generate.engine=transformers"
             )
@@ -54,7 +54,7 @@ class EndpointEngine:
         A request that the server refuses, or fails on again and again, has the finish `error`.
 
         Raises:
-            ModelError: When the server is gone, refuses or fails everything, or hangs.
+            EndpointError: When the server is gone, refuses or fails everything, or hangs.
         """
         return feed(requests, self._complete, self._width, *self._watch())
 
@@ -62,7 +62,7 @@ class EndpointEngine:
         """What each example's supervised tokens cost, by key; needs vLLM's `prompt_logprobs`.
 
         Raises:
-            ModelError: When the server cannot score, fails, is gone or hangs; for the base model.
+            EndpointError: When the server cannot score, fails, is gone or hangs; for the base.
         """
         return feed(questions, self._cost, self._width, *self._watch())
 
@@ -72,10 +72,10 @@ class EndpointEngine:
             self._thread.run(self._server.close())
         self._thread.close()
 
-    def _watch(self) -> tuple[asyncio.AbstractEventLoop, float, str, Callable[[], float]]:
+    def _watch(self) -> tuple[asyncio.AbstractEventLoop, float, EndpointError, Callable[[], float]]:
         """The loop, and what `feed` needs to know of hanging."""
         seconds = self._settings.stall_seconds
-        hung = (
+        hung = EndpointError(
             f"{self._server.place}: hangs: no answer for {seconds:g} seconds; see the server's log"
             " and run the stage again, or raise generate.stall_seconds"
         )
@@ -99,7 +99,7 @@ class EndpointEngine:
         told = choice.logprobs.token_logprobs if choice.logprobs else []
         text, logprobs = choice.text.strip(), [value for value in told if value is not None]
         if choice.logprobs is None or (text and not logprobs):
-            raise ModelError(
+            raise EndpointError(
                 f"{self._server.place}: returns no log-probabilities, by which completions are"
                 " ranked and rejected; start the server so that it does, or use another"
             )
@@ -116,14 +116,14 @@ class EndpointEngine:
             return
         self._failures += 1
         if self._failures >= (_BROKEN + 2 * self._width if self._served else _BROKEN):
-            raise ModelError(
+            raise EndpointError(
                 f"{self._server.place}: {self._failures} requests in a row failed, the last with"
                 f" {failure}; see the server's log, then run the stage again"
             )
 
     async def _cost(self, question: Question) -> tuple[int, Score]:
         if not question.adapter:
-            raise ModelError(
+            raise EndpointError(
                 "ifd needs the base model, which an endpoint does not serve beside the adapter;"
                 " take ifd out of generate.scores"
             )
@@ -131,7 +131,7 @@ class EndpointEngine:
         try:
             choice, _ = await self._ask(ids, temperature=0.0, max_tokens=1, prompt_logprobs=0)
         except RequestFailed as failure:
-            raise ModelError(f"{self._server.place}: {_NO_SCORE.format(failure)}") from None
+            raise EndpointError(f"{self._server.place}: {_NO_SCORE.format(failure)}") from None
         nats = [
             -found[str(label)].logprob
             for found, label in zip(choice.prompt_logprobs or [], labels, strict=False)
@@ -139,7 +139,7 @@ class EndpointEngine:
         ]
         if len(nats) != sum(label != -100 for label in labels):
             why = "it returns no prompt_logprobs"
-            raise ModelError(f"{self._server.place}: {_NO_SCORE.format(why)}")
+            raise EndpointError(f"{self._server.place}: {_NO_SCORE.format(why)}")
         return question.key, Score(math.fsum(nats), len(nats))
 
     async def _ask(self, ids: list[int], **options: float) -> tuple["_Choice", int | None]:
@@ -152,12 +152,12 @@ class EndpointEngine:
         try:
             listed = await self._server.call("/models", _Models)
         except RequestFailed as failure:
-            raise ModelError(
+            raise EndpointError(
                 f"{self._server.place}: lists no models: {failure}; set generate.endpoint.model"
             ) from None
         names = [entry.id for entry in listed.data]
         if len(names) != 1:
-            raise ModelError(
+            raise EndpointError(
                 f"{self._server.place}: serves {', '.join(names) or 'no model':.300};"
                 " set generate.endpoint.model to the one that is meant"
             )

@@ -70,7 +70,7 @@ def feed(
     width: int,
     loop: asyncio.AbstractEventLoop,
     stall_seconds: float,
-    hung: str,
+    hung: ModelError,
     alive: Callable[[], float] = never,
 ) -> Generator[R, None, None]:
     """Results of `work` as they finish, in any order, with at most `width` items under way.
@@ -86,7 +86,7 @@ def feed(
         width: Items under way at once.
         loop: A loop that runs in another thread (see `LoopThread`).
         stall_seconds: Nothing finishing for so long is hanging.
-        hung: What to say then.
+        hung: What to raise then.
         alive: When the engine last gave a sign of life, in seconds of `time.monotonic`; a time to
             come is a promise not to be awaited before.
 
@@ -149,7 +149,7 @@ class _Crew(Generic[T, R]):
         self._done.put(task)
 
     def finished(
-        self, stall_seconds: float, hung: str, alive: Callable[[], float]
+        self, stall_seconds: float, hung: ModelError, alive: Callable[[], float]
     ) -> list[asyncio.Task[R]]:
         """At least one finished task, and whatever else has finished."""
         tasks = [self._first(stall_seconds, hung, alive)]
@@ -159,7 +159,7 @@ class _Crew(Generic[T, R]):
         return tasks
 
     def _first(
-        self, stall_seconds: float, hung: str, alive: Callable[[], float]
+        self, stall_seconds: float, hung: ModelError, alive: Callable[[], float]
     ) -> asyncio.Task[R]:
         deadline = time.monotonic() + stall_seconds
         while True:
@@ -169,7 +169,7 @@ class _Crew(Generic[T, R]):
             except queue.Empty:
                 later = alive() + stall_seconds
                 if later <= deadline:
-                    raise ModelError(hung) from None
+                    raise hung from None
                 deadline = later
 
     def end(self) -> None:

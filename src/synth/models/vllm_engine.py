@@ -69,7 +69,7 @@ class VllmEngine:
     def _feed(self, items: Iterable[Any], work: Any) -> Iterator[Any]:  # noqa: ANN401
         from vllm.v1.engine.exceptions import EngineDeadError
 
-        hung = (
+        hung = ModelError(
             f"{self._name}: vLLM finished nothing for {self._settings.stall_seconds:g} s and seems"
             " to hang; what is done is kept, the same command goes on"
         )
