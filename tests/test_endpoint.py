@@ -253,24 +253,29 @@ def test_what_fails_is_asked_again_and_what_goes_on_failing_is_an_error(script: 
         3: [Fault(0)],
         4: [Fault(400, json.dumps({"error": {"message": f"no\nroom for {KEY}"}}).encode())],
         5: [Fault(500)] * 3,
-        6: [Fault(200, b"<html>Welcome</html>")],
+        6: [Fault(200, b"<html>Welcome</html>")] * 3,
         7: [Fault(400, huge)],
         8: [Fault(0)] * 3,
         9: [Fault(422, b"plain")],
+        11: [Fault(200, b'{"choices": [{"te'), Fault(200, b" ")],
+        12: [Fault(200, b" ")] * 3,
+        13: [Fault(200, b"{}")],
     }
-    with engine(script, retries=2, concurrency=10) as asked:
-        found = dict(asked.generate(requests(range(11))))
+    with engine(script, retries=2, concurrency=13) as asked:
+        found = dict(asked.generate(requests(range(14))))
     assert found.pop(8).error.startswith("Connection error. (")
     assert found == {
-        **{key: good(key) for key in (0, 1, 2, 3, 10)},
+        **{key: good(key) for key in (0, 1, 2, 3, 10, 11)},
         4: failed("400: no room for ***"),
         5: failed("500: out of luck"),
         6: failed("an answer that cannot be read: <html>Welcome</html>"),
         7: failed(("400: " + "x y " * 50)[:200]),
         9: failed("422: plain"),
+        12: failed("an empty answer"),
+        13: failed("an answer that cannot be read: {}"),
     }
-    often = {1: 2, 2: 3, 3: 2, 5: 3, 8: 3}
-    assert script.asked() == {key: often.get(key, 1) for key in range(11)}
+    often = {1: 2, 2: 3, 3: 2, 5: 3, 6: 3, 8: 3, 11: 3, 12: 3}
+    assert script.asked() == {key: often.get(key, 1) for key in range(14)}
     first, second = (
         at for at, body in zip(script.times, script.bodies, strict=True) if body["prompt"][0] == 1
     )

@@ -2,7 +2,8 @@
 
 The `openai` client sends a request again after 408, 409, 429, 5xx, timeouts and broken connections.
 It waits as long as Retry-After says, up to two minutes, and gives up on more: those are waited for
-here. Of an answer the body is read, not the client's types, which guarantee nothing.
+here. Of an answer the body is read, not the client's types, which guarantee nothing; where that is
+no JSON, the request is sent again from here, too.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ _M = TypeVar("_M", bound=BaseModel)
 
 _CONNECT = 10.0  # seconds to open a connection
 _CLIENT_WAITS = 120.0  # seconds of Retry-After beyond which the client gives up
+_BACKOFF = 0.5  # seconds before the second try, doubled up to 16-fold: as the client does
 _LINE = 200  # characters of an error
 
 
@@ -91,9 +93,14 @@ class EndpointClient:
                 else:
                     response = await self._client.post(path, cast_to=httpx2.Response, body=body)
                 return kind.model_validate_json(response.content)
-            except ValidationError:
-                line = self._line(f"an answer that cannot be read: {response.text}")
-                raise RequestFailed(line) from None
+            except ValidationError as error:
+                # Other than one that lacks something, such an answer may be whole the next time.
+                no_json = error.errors()[0]["type"] == "json_invalid"
+                if not no_json or tries == self._settings.retries:
+                    text = response.text.strip()
+                    line = f"an answer that cannot be read: {text}" if text else "an empty answer"
+                    raise RequestFailed(self._line(line)) from None
+                wait = _BACKOFF * 2 ** min(tries, 4)
             except openai.APIStatusError as error:
                 wait = self._worth_waiting(error)
                 if not wait or tries == self._settings.retries:
