@@ -61,6 +61,7 @@ def test_help_is_quick() -> None:
         ["nonsense"],
         ["export"],
         ["curate", "--explain", "0", "--what-if", "curate.min_logprob=-1"],
+        ["curate", "--what-if", "nonsense", "--what-if", "curate.min_logprob=-1"],
     ],
 )
 def test_wrong_usage_is_status_2(args: list[str], in_tmp: Path) -> None:

@@ -30,6 +30,7 @@ from synth.cli.options import (
     StrictOption,
     TagOption,
     ToHubOption,
+    WhatIfOption,
 )
 from synth.cli.session import DEFAULT, errors_told, local_models, session_of
 from synth.cli.show import serve, show_pairs, tell, tell_difference
@@ -160,28 +161,25 @@ def curate(
     explain: Annotated[
         str | None, typer.Option("--explain", help="Tell the story of the segment of this id.")
     ] = None,
-    what_if: Annotated[
-        str | None,
-        typer.Option("--what-if", help="curate.SETTING=V1,V2,...: segments each would keep."),
-    ] = None,
+    what_if: WhatIfOption = None,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Candidates -> curated + rejected, each with its reason, + ledger."""
-    if from_ and (explain is not None or what_if is not None):
+    if from_ and (explain is not None or what_if):
         raise typer.BadParameter("goes alone: the run remembers it", param_hint="--from")
-    if explain is not None and what_if is not None:
+    if explain is not None and what_if:
         raise typer.BadParameter("goes without --what-if", param_hint="--explain")
-    if on == "ray" and (explain is not None or what_if is not None):
+    if on == "ray" and (explain is not None or what_if):
         raise typer.BadParameter("goes without --explain and --what-if", param_hint="--on")
     with session_of(
-        "curate", recipe, run, set_, writes=explain is None and what_if is None, quiet=quiet
+        "curate", recipe, run, set_, writes=explain is None and not what_if, quiet=quiet
     ) as session:
-        if what_if is not None:
+        if what_if:
             from synth.recipe import load_recipe
             from synth.stages.curate import what_if as sweep
 
-            key, _, values = what_if.partition("=")
+            key, _, values = what_if[0].partition("=")
             if not key.startswith("curate.") or not values:
                 raise typer.BadParameter("is curate.SETTING=V1,V2,...", param_hint="--what-if")
             # Commas within brackets are a value's own.

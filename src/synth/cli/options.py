@@ -22,6 +22,13 @@ def _not_empty(value: str | None) -> str | None:
     return value
 
 
+def _once(values: list[str] | None) -> list[str] | None:
+    """The only value; of several the last alone would count."""
+    if values and len(values) > 1:
+        raise typer.BadParameter("takes one setting; ask for each by itself")
+    return values
+
+
 RecipeOption = Annotated[
     str | None,
     typer.Option("--recipe", help="Recipe name, or a YAML file.", show_default="nano"),
@@ -89,6 +96,15 @@ FromOption = Annotated[
         "--from",
         metavar="RUN",
         help="Take the candidates of this run folder; repeatable, remembered in --run.",
+    ),
+]
+WhatIfOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--what-if",
+        metavar="<str>",
+        help="curate.SETTING=V1,V2,...: segments each would keep.",
+        callback=_once,
     ),
 ]
 OnOption = Annotated[
