@@ -114,6 +114,9 @@ def test_wrong_usage_is_status_2(in_tmp: Path) -> None:
         (["backtranslate", "c.jsonl", "--shard", "1/2", "--dry-run"], "goes without --dry-run"),
         (["backtranslate", "c.jsonl", "--shard", "1/2", "--on", "ray"], "goes without --on ray"),
         (["curate", "--from", "a", "--explain", "00"], "goes alone: the run remembers it"),
+        (["curate", "--from", "a", "--from", ""], "Invalid value for '--from': is empty"),
+        (["curate", "--run", ""], "Invalid value for '--run': is empty"),
+        (["export", "--to", ""], "Invalid value for '--to': is empty"),
     ):
         command = [sys.executable, "-m", "synth", *words]
         told = subprocess.run(command, capture_output=True, text=True, check=False)

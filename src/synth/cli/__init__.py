@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,6 +29,7 @@ from synth.cli.options import (
     StrictOption,
     TagOption,
     ToHubOption,
+    ToOption,
     WhatIfOption,
 )
 from synth.cli.session import DEFAULT, errors_told, local_models, session_of
@@ -208,7 +208,7 @@ def curate(
 
 @app.command()
 def export(
-    to: Annotated[Path | None, typer.Option("--to", help="Folder of the dataset.")] = None,
+    to: ToOption = None,
     to_hub: ToHubOption = None,
     public: PublicOption = False,
     branch: BranchOption = None,

@@ -22,6 +22,12 @@ def _not_empty(value: str | None) -> str | None:
     return value
 
 
+def _folder(text: str) -> Path:
+    """The folder; typer's own reading would take an empty name for the current one."""
+    _not_empty(text)
+    return Path(text)
+
+
 def _once(values: list[str] | None) -> list[str] | None:
     """The only value; of several the last alone would count."""
     if values and len(values) > 1:
@@ -38,7 +44,14 @@ RunRecipeOption = Annotated[
     typer.Option("--recipe", help="Recipe name, or a YAML file.", show_default="that of the run"),
 ]
 RunOption = Annotated[
-    Path | None, typer.Option("--run", help="Run folder.", show_default="runs/<recipe name>")
+    Path | None,
+    typer.Option(
+        "--run",
+        metavar="<path>",
+        parser=_folder,
+        help="Run folder.",
+        show_default="runs/<recipe name>",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="section.key=value of the recipe; repeatable.")
@@ -48,6 +61,10 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="Print results only, 
 StrictOption = Annotated[bool, typer.Option("--strict", help="Stop at the first bad corpus line.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Say what it will take; write nothing.")
+]
+ToOption = Annotated[
+    Path | None,
+    typer.Option("--to", metavar="<path>", parser=_folder, help="Folder of the dataset."),
 ]
 MergeOption = Annotated[
     bool, typer.Option("--merge", help="Fold the adapter into its base as well, into merged/.")
@@ -95,6 +112,7 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         metavar="RUN",
+        parser=_folder,
         help="Take the candidates of this run folder; repeatable, remembered in --run.",
     ),
 ]
