@@ -249,8 +249,15 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
     [
         ("c.csv", b"id,body\n1,t\n", "c.csv: has no column 'text', only id, body; name the one"
          " that holds the text in corpus.text"),
-        ("c.csv", b"id;\xfftext\n", "c.csv: has no column 'text', only id;\\udcfftext; name the one"
-         " that holds the text in corpus.text"),
+        ("c.csv", b"id\0,\xe2\x80\xaetext\n", "c.csv: has no column 'text', only id\\x00,"
+         " \\u202etext; name the one that holds the text in corpus.text"),
+        ("c.csv", b"id;text\n1;t\n", "c.csv:1: has semicolons between its columns, not commas;"
+         " write the file anew"),
+        ("c.csv", b"id\ttext\n1\tt\n", "c.csv:1: has tabs between its columns, not commas;"
+         " write the file anew"),
+        ("c.csv", "\ufeffid,text\n1,t\n".encode("utf-16-le"), "c.csv:1: not UTF-8 (byte 1);"
+         " write the file anew as UTF-8"),
+        ("c.csv", b"id;\xfftext\n", "c.csv:1: not UTF-8 (byte 4); write the file anew as UTF-8"),
         ("c.csv", b"", "c.csv: has no header row; name the columns in its first line"),
         ("c.csv", b'"a" b\n', "c.csv:1: not CSV (',' expected after '\"'); write the file anew"),
         ("c.parquet", b"PAR1 half", "{}/c.parquet: damaged or cut short (Parquet magic bytes not"

@@ -172,7 +172,7 @@ def _csv(file: IO[bytes], name: str, settings: Corpus) -> Iterator[Item]:
     lines: list[str] = []  # those of the row that is being read
     with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as source:
         reader = csv.reader(_kept(source, lines), strict=True)
-        header = _header(reader, name, settings)
+        header = _header(reader, lines, name, settings)
         while True:
             lines.clear()
             place = f"{name}:{reader.line_num + 1}"
@@ -205,13 +205,24 @@ def _kept(lines: Iterable[str], into: list[str]) -> Iterator[str]:
         yield line
 
 
-def _header(reader: Iterator[list[str]], name: str, settings: Corpus) -> list[str]:
+def _header(
+    reader: Iterator[list[str]], lines: Sequence[str], name: str, settings: Corpus
+) -> list[str]:
     try:
         header = next(reader, None)
     except csv.Error as error:
         raise InputError(f"{name}:1: not CSV ({error}); write the file anew") from error
     if not header:
         raise InputError(f"{name}: has no header row; name the columns in its first line")
+    if settings.text not in header:
+        bad = _bad_bytes(lines)
+        if bad is not None:
+            raise InputError(f"{name}:1: {bad}; write the file anew as UTF-8")
+        if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+            found = "semicolons" if ";" in header[0] else "tabs"
+            raise InputError(
+                f"{name}:1: has {found} between its columns, not commas; write the file anew"
+            )
     check_column(header, name, settings)
     return header
 
