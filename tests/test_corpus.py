@@ -234,7 +234,7 @@ def test_a_column_that_is_missing_is_an_error(tmp_path: Path, suffix: str) -> No
     with pytest.raises(InputError) as error:
         read(file, text="body")
     assert str(error.value) == (
-        f"c.{suffix}: has no column 'body', only id, text, licence, other; name the one that holds"
+        f"{file}: has no column 'body', only id, text, licence, other; name the one that holds"
         " the text in corpus.text"
     )
 
@@ -247,19 +247,19 @@ def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("c.csv", b"id,body\n1,t\n", "c.csv: has no column 'text', only id, body; name the one"
+        ("c.csv", b"id,body\n1,t\n", "{}/c.csv: has no column 'text', only id, body; name the one"
          " that holds the text in corpus.text"),
-        ("c.csv", b"id\0,\xe2\x80\xaetext\n", "c.csv: has no column 'text', only id\\x00,"
+        ("c.csv", b"id\0,\xe2\x80\xaetext\n", "{}/c.csv: has no column 'text', only id\\x00,"
          " \\u202etext; name the one that holds the text in corpus.text"),
-        ("c.csv", b"id;text\n1;t\n", "c.csv:1: has semicolons between its columns, not commas;"
+        ("c.csv", b"id;text\n1;t\n", "{}/c.csv:1: has semicolons between its columns, not commas;"
          " write the file anew"),
-        ("c.csv", b"id\ttext\n1\tt\n", "c.csv:1: has tabs between its columns, not commas;"
+        ("c.csv", b"id\ttext\n1\tt\n", "{}/c.csv:1: has tabs between its columns, not commas;"
          " write the file anew"),
-        ("c.csv", "\ufeffid,text\n1,t\n".encode("utf-16-le"), "c.csv:1: not UTF-8 (byte 1);"
+        ("c.csv", "\ufeffid,text\n1,t\n".encode("utf-16-le"), "{}/c.csv:1: not UTF-8 (byte 1);"
          " write the file anew as UTF-8"),
-        ("c.csv", b"id;\xfftext\n", "c.csv:1: not UTF-8 (byte 4); write the file anew as UTF-8"),
-        ("c.csv", b"", "c.csv: has no header row; name the columns in its first line"),
-        ("c.csv", b'"a" b\n', "c.csv:1: not CSV (',' expected after '\"'); write the file anew"),
+        ("c.csv", b"id;\xfftext\n", "{}/c.csv:1: not UTF-8 (byte 4); write the file anew as UTF-8"),
+        ("c.csv", b"", "{}/c.csv: has no header row; name the columns in its first line"),
+        ("c.csv", b'"a" b\n', "{}/c.csv:1: not CSV (',' expected after '\"'); write the file anew"),
         ("c.parquet", b"PAR1 half", "{}/c.parquet: damaged or cut short (Parquet magic bytes not"
          " found in footer. Either the file is corrupted or this is not a parquet file.); get or"
          " write the file anew"),

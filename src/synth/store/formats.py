@@ -59,7 +59,7 @@ def read_file(path: Location, name: str, settings: Corpus, meter: Meter) -> Iter
 
     Args:
         path: The file; its suffixes tell the format.
-        name: What places call it.
+        name: What places call it; an error that ends the run says the path.
         settings: Names of the fields.
         meter: Is told of every document how far into the file it ends.
 
@@ -75,7 +75,7 @@ def read_file(path: Location, name: str, settings: Corpus, meter: Meter) -> Iter
             yield from parquet(path, name, settings, meter)
         else:
             with _opened(path, packing) as (file, tell):
-                for item in _READERS[suffix](file, name, settings):
+                for item in _READERS[suffix](file, path, name, settings):
                     yield item
                     meter.at(tell())
     meter.at(meter.size)
@@ -166,13 +166,17 @@ def jsonl(lines: Iterable[bytes], name: str, settings: Corpus, first: int = 1) -
         yield unicode_only(item) if "\\u" in line else item
 
 
-def _csv(file: IO[bytes], name: str, settings: Corpus) -> Iterator[Item]:
+def _lines(file: IO[bytes], path: Location, name: str, settings: Corpus) -> Iterator[Item]:
+    return jsonl(file, name, settings)
+
+
+def _csv(file: IO[bytes], path: Location, name: str, settings: Corpus) -> Iterator[Item]:
     """RFC 4180 with a header row; cells may span lines, an empty cell counts as missing."""
     csv.field_size_limit(_LONGEST_CELL)
     lines: list[str] = []  # those of the row that is being read
     with io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="") as source:
         reader = csv.reader(_kept(source, lines), strict=True)
-        header = _header(reader, lines, name, settings)
+        header = _header(reader, lines, path, settings)
         while True:
             lines.clear()
             place = f"{name}:{reader.line_num + 1}"
@@ -206,24 +210,24 @@ def _kept(lines: Iterable[str], into: list[str]) -> Iterator[str]:
 
 
 def _header(
-    reader: Iterator[list[str]], lines: Sequence[str], name: str, settings: Corpus
+    reader: Iterator[list[str]], lines: Sequence[str], path: Location, settings: Corpus
 ) -> list[str]:
     try:
         header = next(reader, None)
     except csv.Error as error:
-        raise InputError(f"{name}:1: not CSV ({error}); write the file anew") from error
+        raise InputError(f"{path}:1: not CSV ({error}); write the file anew") from error
     if not header:
-        raise InputError(f"{name}: has no header row; name the columns in its first line")
+        raise InputError(f"{path}: has no header row; name the columns in its first line")
     if settings.text not in header:
         bad = _bad_bytes(lines)
         if bad is not None:
-            raise InputError(f"{name}:1: {bad}; write the file anew as UTF-8")
+            raise InputError(f"{path}:1: {bad}; write the file anew as UTF-8")
         if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
             found = "semicolons" if ";" in header[0] else "tabs"
             raise InputError(
-                f"{name}:1: has {found} between its columns, not commas; write the file anew"
+                f"{path}:1: has {found} between its columns, not commas; write the file anew"
             )
-    check_column(header, name, settings)
+    check_column(header, str(path), settings)
     return header
 
 
@@ -239,7 +243,7 @@ def _bad_bytes(lines: Sequence[str]) -> str | None:
     return None
 
 
-def _text(file: IO[bytes], name: str, settings: Corpus) -> Iterator[Item]:
+def _text(file: IO[bytes], path: Location, name: str, settings: Corpus) -> Iterator[Item]:
     """One document; its id is the name, its title the name without folder and suffixes."""
     try:
         text = file.read().removeprefix(_BOM).decode("utf-8")
@@ -260,7 +264,7 @@ def parquet(
     """A document a row of these row groups, or of all; only the columns needed are read."""
     with opened_parquet(path) as file:
         there = file.schema_arrow.names
-        check_column(there, name, settings)
+        check_column(there, str(path), settings)
         wanted = [key for key in columns_of(settings) if key in there]
         groups = range(file.num_row_groups) if groups is None else groups
         counts = [file.metadata.row_group(number).num_rows for number in range(groups.stop)]
@@ -335,8 +339,8 @@ def _not_utf8(error: UnicodeDecodeError) -> str:
     return f"not UTF-8 (byte {error.start + 1})"
 
 
-_READERS: dict[str, Callable[[IO[bytes], str, Corpus], Iterator[Item]]] = {
-    **dict.fromkeys((".jsonl", ".ndjson"), jsonl),
+_READERS: dict[str, Callable[[IO[bytes], Location, str, Corpus], Iterator[Item]]] = {
+    **dict.fromkeys((".jsonl", ".ndjson"), _lines),
     ".csv": _csv,
     **dict.fromkeys((".txt", ".md", ".markdown"), _text),
 }
