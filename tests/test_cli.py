@@ -78,7 +78,8 @@ def test_wrong_usage_is_status_2(args: list[str], in_tmp: Path) -> None:
         (["curate"], "nothing from `synth backtranslate` here yet; run it first"),
         (["export", "--to", "out"], "nothing from `synth backtranslate` here yet; run it first"),
         (["evaluate"], "no adapter of synth here; run `synth finetune` first"),
-        (["finetune", "--set", "model.base=./nowhere"], "./nowhere: cannot be loaded"),
+        (["finetune", "--set", "model.base=./nowhere"], "./nowhere: no such folder; check the"),
+        (["finetune", "--set", "model.tokenizer=/nowhere"], "/nowhere: no such folder; check the"),
         (["finetune", "--set", "pairs.sources.0.path=p.jsonl"], "p.jsonl: no such file of pairs"),
     ],
 )

@@ -1,6 +1,7 @@
 """Duplicates by meaning: a real small encoder, static vectors, and which row of a cluster stays."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import synth.models.embedding as embedding
 import synth.tables.semantic as semantic
-from synth.errors import ModelError
+from synth.errors import InputError, ModelError
 from synth.models.local import LocalModels
 from synth.models.protocols import Embedder, Vectors
 from synth.tables.semantic import semantic_duplicates
@@ -128,6 +129,9 @@ def test_other_models_are_refused(
 def test_a_model_out_of_reach_is_a_named_error() -> None:
     with pytest.raises(ModelError, match="nobody/nothing: cannot be loaded"):
         LocalModels().embedder("nobody/nothing")
+    for name in ("/nowhere", "./nowhere", "../nowhere"):
+        with pytest.raises(InputError, match=rf"^{re.escape(name)}: no such folder; check"):
+            LocalModels().embedder(name)
 
 
 @pytest.fixture

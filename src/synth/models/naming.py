@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from synth.errors import ModelError
+from synth.errors import InputError, ModelError
 from synth.recipe import resolve_path
 from synth.records import content_id
 from synth.settings import Model
@@ -16,9 +16,12 @@ def source(name: str) -> str:
     """A base's folder or Hub id, as the loaders take it.
 
     Raises:
-        InputError: When a `bundled:` path names nothing.
+        InputError: When a `bundled:` path, or one that can be no Hub id, names nothing.
     """
-    return str(resolve_path(name))
+    path = resolve_path(name)
+    if name.startswith(("/", ".")) and not path.is_dir():
+        raise InputError(f"{name}: no such folder; check the path")
+    return str(path)
 
 
 def is_adapter(weights: Path) -> bool:
