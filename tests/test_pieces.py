@@ -156,6 +156,29 @@ def test_how_many_engines_leave_a_cpu_for_reading(
     assert fleet_of(recipe, nodes).most == most
 
 
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        (
+            [{"CPU": 1.0}],
+            "0 of 5; each takes 1 CPU and 0 GPU, reading takes 1 CPU, and the cluster has 1 CPU and"
+            " 0 GPU (nodes: 1);",
+        ),
+        (
+            [ONE, {"CPU": 1.0, "GPU": 2.0}],
+            "1 of 5; each takes 1 CPU and 1 GPU, reading takes 1 CPU, and the cluster has 5 CPU and"
+            " 2 GPU (nodes: 2);",
+        ),
+    ],
+)
+def test_how_room_is_told_reads_well_for_one_and_for_many(
+    nodes: list[dict[str, float]], said: str
+) -> None:
+    with pytest.raises(RunError) as error:
+        fleet_of(load_recipe("nano", ["ray.min_replicas=5", "ray.max_replicas=9"]), nodes)
+    assert str(error.value).startswith(f"ray: engines that there is room for: {said} change ray.")
+
+
 def test_fewer_gpus_than_an_engine_runs_on() -> None:
     sets = ["generate.engine=vllm", "generate.vllm.tensor_parallel_size=4", "ray.gpus=2"]
     with pytest.raises(

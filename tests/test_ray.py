@@ -333,7 +333,7 @@ def test_what_cannot_be_done_is_one_line(
         (
             ["ray.cpus=2.5"],
             corpus,
-            "1 nodes with 3 CPUs, 0 GPUs have room for 0 engines of 2.5 CPUs",
+            r"room for: 0 of 1; each takes 2\.5 CPU and .* has 3 CPU and 0 GPU \(nodes: 1\);",
         ),
         (["ray.gpus=1"], corpus, "change ray.min_replicas, ray.cpus or ray.gpus, or add nodes"),
         ([], ["-"], "standard input cannot be read in pieces"),

@@ -58,13 +58,14 @@ def fleet_of(recipe: Recipe, nodes: Sequence[Mapping[str, float]]) -> Fleet:
             spoilt += takes if takes <= fit else fit + 1
     most = min(settings.max_replicas, room, spoilt - 1)
     if most < settings.min_replicas:
-        here = ", ".join(
-            f"{sum(node.get(kind, 0) for node in nodes):g} {kind}s" for kind in ("CPU", "GPU")
+        here = " and ".join(
+            f"{sum(node.get(kind, 0) for node in nodes):g} {kind}" for kind in ("CPU", "GPU")
         )
         raise RunError(
-            f"ray: {len(nodes)} nodes with {here} have room for {max(0, most)} engines of"
-            f" {cpus:g} CPUs and {gpus:g} GPUs each beside the CPU for reading, not for"
-            f" {settings.min_replicas}; change ray.min_replicas, ray.cpus or ray.gpus, or add nodes"
+            f"ray: engines that there is room for: {max(0, most)} of {settings.min_replicas}; each"
+            f" takes {cpus:g} CPU and {gpus:g} GPU, reading takes {_TASK_CPUS} CPU, and the cluster"
+            f" has {here} (nodes: {len(nodes)});"
+            " change ray.min_replicas, ray.cpus or ray.gpus, or add nodes"
         )
     return Fleet(settings.min_replicas, most, cpus, gpus)
 
