@@ -9,8 +9,9 @@ import numpy.typing as npt
 import polars as pl
 
 from synth.tables.ahead import ahead
+from synth.tables.groups import Rows
 from synth.tables.kernels import COMPILE_FROM
-from synth.tables.near import Rows, alike, near_duplicates, neighbours, suspects
+from synth.tables.near import alike, near_duplicates, neighbours, suspects
 from synth.tables.sketches import (
     ShingleSets,
     Sketch,

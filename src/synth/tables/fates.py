@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from synth.errors import RecipeError
 from synth.settings import Curate
-from synth.tables.near import Rows, band_width
+from synth.tables.groups import Rows
+from synth.tables.near import band_width
 from synth.tables.settling import Settling
 
 Mask = npt.NDArray[np.bool_]

@@ -8,7 +8,8 @@ import polars as pl
 
 from synth.settings import Duplicates
 from synth.settings.curation import Side
-from synth.tables.near import Rows, hanging, join
+from synth.tables.groups import Groups, Rows
+from synth.tables.near import hanging
 from synth.tables.sketches import Sketch
 from synth.tables.words import Hashes
 
@@ -40,18 +41,18 @@ def linked(
     """
     if settings.semantic is not None:
         return np.zeros(rows.size, np.int64)
-    group = np.arange(rows.size)
-    join(*equal(segments.to_numpy()[rows]), group, compiled=compiled)
+    groups = Groups(rows.size, compiled=compiled)
+    groups.join(*equal(segments.to_numpy()[rows]))
     for name in settings.sides:
         prints = sketches[name].prints[rows]
         later, earlier = equal(prints)
         said = prints[later] != 0
-        join(later[said], earlier[said], group, compiled=compiled)
+        groups.join(later[said], earlier[said])
         if settings.near is not None:
             slots = sketches[name].slots
             for later, earlier in hanging(slots, rows, settings.near, sure=sure, compiled=compiled):
-                join(later, earlier, group, compiled=compiled)
-    return group
+                groups.join(later, earlier)
+    return groups.firsts()
 
 
 def equal(keys: Hashes | npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:

@@ -16,16 +16,15 @@ from synth.settings import Curate, Duplicates
 from synth.settings.curation import Side
 from synth.tables.claims import CLAIM
 from synth.tables.curation import rank
+from synth.tables.groups import Groups, Rows
 from synth.tables.linking import equal
 from synth.tables.looking import Tools
 from synth.tables.near import (
-    Rows,
     band_keys,
     band_starts,
     band_width,
     crowded,
     equal_keys,
-    join,
     perhaps_near,
 )
 from synth.tables.private import SIDES
@@ -124,9 +123,9 @@ def forest(later: Rows, earlier: Rows, *, compiled: bool) -> tuple[Rows, Rows]:
         compiled: Whether to compile the loop; the result is the same.
     """
     rows, at = np.unique(np.concatenate([later, earlier]), return_inverse=True)
-    group = np.arange(rows.size)
-    join(at[: later.size], at[later.size :], group, compiled=compiled)
-    return rows, rows[group]
+    groups = Groups(rows.size, compiled=compiled)
+    groups.join(at[: later.size], at[later.size :])
+    return rows, rows[groups.firsts()]
 
 
 def batches(first: Rows, most: int) -> npt.NDArray[np.int64]:

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.tables.ahead import ahead
+from synth.tables.groups import Groups, Rows
 from synth.tables.kernels import kernel
 from synth.tables.sketches import SLOTS, ShingleSets, Signatures, similarities
 from synth.tables.words import Hashes, Places
-
-Rows = npt.NDArray[np.int64]
 
 _MARGIN = 0.12  # three standard deviations of an estimate at 0.7: nearer than this is unsure
 _FAR = 0.25  # six: in a group of thousands some estimate is off by four
@@ -156,14 +155,6 @@ def neighbours(
     return np.concatenate([rows[:0], *ahead(meeting, parts)])
 
 
-def join(later: Rows, earlier: Rows, group: Rows, *, compiled: bool) -> None:
-    """Makes pairs of places hang together: `group` has of each the lowest that it hangs with."""
-    fresh = group[later] != group[earlier]
-    _join.way(compiled)(later[fresh], earlier[fresh], group)
-    while (group[group] != group).any():
-        group[:] = group[group]
-
-
 def band_width(threshold: float) -> int:
     """Slots of a band; the bands of an equal width tell the same rows apart."""
     return 5 if threshold >= 0.7 else 4 if threshold >= 0.6 else 3
@@ -211,13 +202,13 @@ def equal_keys(key: Hashes, place: Rows, key_bits: int) -> tuple[Rows, Rows]:
 
 def _groups(slots: Signatures, order: Rows, threshold: float, *, compiled: bool) -> Rows:
     """Place -> lowest place of the group it hangs together with, itself where it is alone."""
-    group = np.arange(order.size)
+    groups = Groups(order.size, compiled=compiled)
     for later, earlier in suspects(slots, order, threshold, compiled=compiled):
-        fresh = group[later] != group[earlier]
+        fresh = groups.apart(later, earlier)
         later, earlier = later[fresh], earlier[fresh]
         alike = perhaps_near(similarities(slots, order[later], order[earlier]), threshold)
-        join(later[alike], earlier[alike], group, compiled=compiled)
-    return group
+        groups.join(later[alike], earlier[alike])
+    return groups.firsts()
 
 
 def _unsure(slots: Signatures, rows: Rows, ends: Places, threshold: float) -> Rows:
@@ -303,23 +294,6 @@ def _meets(
             elif tables[band, at] == key:
                 found[asked] = True
                 break
-
-
-@kernel
-def _join(later: Rows, earlier: Rows, group: Rows) -> None:
-    """Union-find: `group` becomes each row's parent; a root is the lowest of its group."""
-    for pair in range(later.size):
-        a, b = later[pair], earlier[pair]
-        while group[a] != a:
-            group[a] = group[group[a]]
-            a = group[a]
-        while group[b] != b:
-            group[b] = group[group[b]]
-            b = group[b]
-        if a < b:
-            group[b] = a
-        elif b < a:
-            group[a] = b
 
 
 @kernel

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.tables.duplicates import Check, Repeats, Texts
-from synth.tables.near import Rows
+from synth.tables.groups import Rows
 
 Vectors = npt.NDArray[np.float32]
 """(texts, width): embeddings of length 1, or 0 for what says nothing."""

@@ -16,9 +16,9 @@ from synth.settings import Curate
 from synth.tables.candidate import Candidates
 from synth.tables.curation import look_at
 from synth.tables.fates import Fate, Fates, Mask
+from synth.tables.groups import Rows
 from synth.tables.knobs import KNOBS, NEAR, NEAR_VALUES, Knob, Value, loosened, reach, stops
 from synth.tables.looking import Look, Tools
-from synth.tables.near import Rows
 from synth.tables.rules import rules
 from synth.tables.settling import Settling
 

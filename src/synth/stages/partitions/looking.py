@@ -13,8 +13,8 @@ from synth.store.candidate_rows import Stretch
 from synth.store.files import whole, write_parquet
 from synth.store.spills import parted, write_spill
 from synth.tables.curation import look_at
+from synth.tables.groups import Rows
 from synth.tables.meeting import keys, kinds
-from synth.tables.near import Rows
 from synth.tables.settling import Settling
 from synth.tables.sketches import Sketch
 

@@ -11,8 +11,8 @@ from synth.stages.partitions.naming import rows_of
 from synth.stages.partitions.work import Sorting, facts_of, save, sketches_of
 from synth.store.candidate_rows import Stretch
 from synth.store.spills import parted, read_spill, write_spill
+from synth.tables.groups import Rows
 from synth.tables.meeting import batches, carried, forest, kinds, met, texts_needed
-from synth.tables.near import Rows
 from synth.tables.sketches import SLOTS, Signatures
 
 
