@@ -58,15 +58,15 @@ def candidates(count: int, extra: dict[str, Any] | None = None) -> list[dict[str
     ]
 
 
-def fill(run: Run, kept: int, *, masked: bool = False) -> Run:
-    """Gives the run curated rows, two rejected ones and a ledger."""
+def fill(run: Run, kept: int, *, masked: bool = False, group: int = 1000) -> Run:
+    """Gives the run curated rows, so many a row group, two rejected ones and a ledger."""
     value = {"masked": '{"email": 1}' if masked else None}
     reject = {"reason": "unlikely", "value": "-9", "rank": 3, **value}
     for path, schema, rows in (
         (run.curated_file(0), CURATED, candidates(kept, value)),
         (run.rejected_file(0), REJECTED, candidates(2, reject)),
     ):
-        with writing_parquet(path, pl.Schema(schema)) as file:
+        with writing_parquet(path, schema, group) as file:
             file.add(pl.DataFrame(rows, schema=schema))
     buckets = {"kept": kept, "unlikely": 2}
     ledger = {
@@ -82,10 +82,9 @@ def fill(run: Run, kept: int, *, masked: bool = False) -> Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path) -> Run:
     """A run whose files have several row groups."""
-    monkeypatch.setattr("synth.store.files._ROW_GROUP", 8)
-    return fill(Run(tmp_path / "run"), ROWS)
+    return fill(Run(tmp_path / "run"), ROWS, group=8)
 
 
 def recipe(*overrides: str) -> Recipe:
