@@ -53,9 +53,9 @@ def vllm(recipe: Recipe, run: Run) -> Iterator[Engine]:
     engine.close()
 
 
-def some_documents(folder: Path) -> list[str]:
+def some_documents(folder: Path, count: int = 12) -> list[str]:
     """A part of the sample corpus: vLLM's LoRA is slow on a CPU."""
-    lines = (ROOT / "data/sample/corpus.jsonl").read_text("utf-8").splitlines()[:12]
+    lines = (ROOT / "data/sample/corpus.jsonl").read_text("utf-8").splitlines()[:count]
     (folder / "corpus.jsonl").write_text("\n".join(lines), encoding="utf-8")
     return [str(folder / "corpus.jsonl")]
 

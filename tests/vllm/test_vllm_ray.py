@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.filterwarnings("default")]
 def test_an_engine_on_ray_is_killed_and_the_answers_are_those_of_one_machine(
     run: Run, recipe: Recipe, tmp_path: Path
 ) -> None:
-    corpus = some_documents(tmp_path)
+    corpus = some_documents(tmp_path, 40)  # so many that some are left when the first are answered
     here = copy_of(run, tmp_path / "here")
     plain = recipe.generate.model_copy(update={"engine": "transformers", "scores": []})
     backtranslate(here, recipe.model_copy(update={"generate": plain}), LocalModels(), corpus)
@@ -45,7 +45,7 @@ def test_an_engine_on_ray_is_killed_and_the_answers_are_those_of_one_machine(
         for one in (run, here)
     )
     said = ["segment_id", "sample", "instruction", "finish", "tokens", "logprob", "text"]
-    assert found.height > 20
+    assert found.height > 80
     assert_frame_equal(found.select(said), expected.select(said), abs_tol=1e-3)
 
 
@@ -56,7 +56,7 @@ def _of_the_first_piece(run: Run, driver: "subprocess.Popen[bytes]") -> int:
         if done or driver.poll() is not None:
             break
         time.sleep(0.1)
-    assert len(done) < 3
+    assert len(done) < 5
     assert driver.poll() is None
     (engine,) = (
         int(path.parent.name)
