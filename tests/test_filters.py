@@ -46,9 +46,9 @@ TABLE: list[tuple[str, Any, str, str]] = [
 @pytest.mark.parametrize(("name", "limit", "good", "bad"), TABLE)
 def test_a_filter_tells_bad_texts_from_good(name: str, limit: Any, good: str, bad: str) -> None:
     filters = OFF.model_copy(update={name: limit})
-    assert failed(good, filters) == ""
-    assert failed(bad, filters) == name
-    assert failed(bad, OFF) == ""
+    assert failed([good], filters) == [""]
+    assert failed([bad], filters) == [name]
+    assert failed([bad], OFF) == [""]
 
 
 def test_every_setting_is_a_filter_with_its_source_and_in_the_table() -> None:
@@ -60,12 +60,12 @@ def test_every_setting_is_a_filter_with_its_source_and_in_the_table() -> None:
 def test_the_first_filter_claims_the_text() -> None:
     text = "http://example.org/ Â° ..."
     filters = Filters(ellipsis=True)
-    assert failed(text, filters) == "links"
-    assert failed(text, filters.model_copy(update={"links": None})) == "damaged"
+    assert failed([text], filters) == ["links"]
+    assert failed([text], filters.model_copy(update={"links": None})) == ["damaged"]
 
 
 def test_prose_passes_the_default_filters() -> None:
-    assert failed(PROSE, Filters()) == ""
+    assert failed([PROSE], Filters()) == [""]
 
 
 CHROME = """Home | About us | Contact

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -88,9 +87,9 @@ def called(local: list[Document | BadLine], url: str) -> list[Document | BadLine
     for item in local:
         place = f"{url}/{item.place}"
         if isinstance(item, Document) and item.place.endswith(".txt"):
-            found.append(replace(item, place=place, id=place))
+            found.append(item._replace(place=place, id=place))
         else:
-            found.append(replace(item, place=place))
+            found.append(item._replace(place=place))
     return found
 
 

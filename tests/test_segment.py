@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from synth.records import Document, Segment
 from synth.settings import Corpus
 from synth.text.markdown import is_markdown, parse
-from synth.text.segment import Cut, cut, segments
+from synth.text.segment import Cut, cut
 
 SETTINGS = Corpus(min_chars=10, max_chars=60, shortest=5, markup="plain", repeated_lines=None)
 WILD = st.text(st.sampled_from("ab.! \n\t\r\x85\u2028é漢。🙂\u0301\u202e\x00#`|-"), max_size=400)
@@ -63,7 +63,7 @@ def document(text: str, **metadata: str) -> Document:
 
 
 def cut_up(text: str, /, **settings: Any) -> list[Segment]:
-    return list(segments(document(text), SETTINGS.model_copy(update=settings)))
+    return cut(document(text), SETTINGS.model_copy(update=settings)).segments
 
 
 def texts(text: str, /, **settings: Any) -> list[str]:
@@ -177,7 +177,7 @@ def test_sentences_end_where_they_do_in_the_language(
 ) -> None:
     longest = max(map(len, expected))
     settings = SETTINGS.model_copy(update={"min_chars": 1, "max_chars": longest, "shortest": 1})
-    found = list(segments(document(text, language=language), settings))
+    found = cut(document(text, language=language), settings).segments
     assert [s.text for s in found] == expected
 
 

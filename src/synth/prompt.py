@@ -5,9 +5,10 @@ Input, Response); style `chat` is the model's own chat template. What does not f
 middle of the response; the template and the instruction are never cut.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from synth.errors import RecipeError, TooLongError, TrainingError
 from synth.records import content_id
@@ -50,8 +51,7 @@ class Example:
         return Example(self.input_ids, [-100, *self.input_ids[1:]], self.shortened)
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """A generation prompt.
 
     Attributes:
@@ -123,7 +123,9 @@ class Prompt:
         """
         frames = {line: self._frame(tokenizer, line) for line in set(wanted)}
         bodies = _encode_all(responses, tokenizer)
-        notes = [self._note(response, tokenizer) for response in responses]
+        notes: Iterable[list[int]] = itertools.repeat([], len(responses))
+        if self.keywords:
+            notes = (self._note(response, tokenizer) for response in responses)
         return [
             _fitted(frames[line], body, note, max_tokens, tokenizer)
             for line, body, note in zip(wanted, bodies, notes, strict=True)

@@ -37,7 +37,7 @@ from synth.stages.common import read_adapter  # noqa: E402
 from synth.stages.finetune import finetune  # noqa: E402
 from synth.stages.merge import merge  # noqa: E402
 from synth.store.run import Run  # noqa: E402
-from synth.text.segment import segments  # noqa: E402
+from synth.text.segment import cut  # noqa: E402
 
 SEED = 99
 _ROWS = 500  # distinct texts; more documents repeat them, numbered
@@ -194,7 +194,7 @@ def prompts_of(run: Run, recipe: Recipe, corpus: Path) -> list[list[int]]:
         s
         for d in documents
         if isinstance(d, Document)
-        for s in segments(d, recipe.corpus)
+        for s in cut(d, recipe.corpus).segments
         if not s.skip
     ]
     return [request.ids for _, requests in asking.of(pieces) for request in requests]

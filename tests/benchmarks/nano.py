@@ -27,7 +27,7 @@ from synth.records import Document  # noqa: E402
 from synth.stages.common import prompt_of  # noqa: E402
 from synth.stages.finetune import finetune  # noqa: E402
 from synth.store.run import Run  # noqa: E402
-from synth.text.segment import segments  # noqa: E402
+from synth.text.segment import cut  # noqa: E402
 
 SEED = 4242
 
@@ -71,7 +71,7 @@ def sample_segments(recipe: Recipe) -> dict[str, str]:
     for line in (ROOT / "data/sample/corpus.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         document = Document(row["id"], row["text"], "")
-        for s in segments(document, recipe.corpus):
+        for s in cut(document, recipe.corpus).segments:
             if not s.skip and not row["id"].startswith("bad-"):
                 texts[f"{row['id']}:{s.start}"] = s.text
     return texts

@@ -60,7 +60,7 @@ def main() -> None:
         prompt, limit = prompt_of(recipe), recipe.generate.max_tokens
         asked = []
         for row, (_, text, _) in enumerate(pairs):
-            segment = Segment(str(row), 0, len(text), text)
+            segment = Segment.of(str(row), 0, len(text), text)
             ids = prompt.render(text, engine.tokenizer, limit).ids
             asked += [Asked(0, segment, n, n, "", False, ids) for n in range(args.samples)]
         said = dict(engine.generate(Request(a.ids, i, i) for i, a in enumerate(asked)))

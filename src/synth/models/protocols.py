@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,7 @@ Vectors = npt.NDArray[np.float32]
 """(texts, dimensions), each of length 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A prompt's token ids, the seed of its draw, and a key by which its completion is known."""
 
     ids: list[int]

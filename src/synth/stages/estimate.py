@@ -19,7 +19,7 @@ from synth.store.corpus import Source, find_corpus, read_corpus
 from synth.store.idset import IdSet
 from synth.store.parts import STAGE
 from synth.store.run import Run
-from synth.text.segment import segments
+from synth.text.segment import cut_all
 
 _DOCUMENTS = 2000  # read at most
 _WARM_UP = 8  # requests that are not timed: the first compile kernels
@@ -62,7 +62,7 @@ def estimate(
     documents = fresh_documents(items, IdSet(), account, WHOLE)
     if whole and not documents:
         raise no_document(sources, account.bad_lines, account.first_bad)
-    pieces = [s for document in documents for s in segments(document, recipe.corpus)]
+    pieces = [s for made in cut_all(documents, recipe.corpus) for s in made.segments]
     asking = asking_of(recipe, models, adapter)
     found = asking.of([piece for piece in pieces if not piece.skip])
     asked = [request for _, requests in found for request in requests]

@@ -6,7 +6,7 @@ import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,11 @@ from synth.store.corpus import Source, read_corpus
 from synth.store.idset import IdSet
 from synth.store.run import Run
 from synth.text.control import Learnt, drawn, language, line
-from synth.text.segment import cut
+from synth.text.segment import cut_all
 
 _as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode  # made once: it is slow
-_BATCH = 256  # documents that are read, cut and rendered together
+_BATCH = 256  # documents that are read together, and segments that are rendered together
+_CHARACTERS = 1 << 20  # of documents that are cut together
 
 
 @dataclass(slots=True)
@@ -86,50 +87,64 @@ class Asking:
 
     def of(self, segments: Sequence[Segment]) -> list[tuple[Segment, list[Asked]]]:
         """Each segment with its requests; one of too many tokens has none, and says so."""
-        settings = self.recipe.generate
-        prompt, most = prompt_of(self.recipe), self.recipe.corpus.max_tokens
+        settings, most = self.recipe.generate, self.recipe.corpus.max_tokens
         numbers = range(settings.samples)
-        draws = [[self._seed(s, n) for n in numbers] for s in segments]
+        draws = [[_seed(settings.seed, s, n) for n in numbers] for s in segments]
         lines = [
             [self._wanted(s, seed) for seed in seeds]
             for s, seeds in zip(segments, draws, strict=True)
         ]
-        # Samples differ in their control line alone; without one they share a prompt.
-        distinct = [list(dict.fromkeys(wanted)) for wanted in lines]
-        texts = [s.text for s, wanted in zip(segments, distinct, strict=True) for _ in wanted]
-        wanted = list(itertools.chain.from_iterable(distinct))
-        rendered = iter(prompt.render_all(texts, self.tokenizer, settings.max_tokens, wanted))
+        prompts = self._prompts(segments, lines)
         found: list[tuple[Segment, list[Asked]]] = []
-        for segment, seeds, asked, kinds in zip(segments, draws, lines, distinct, strict=True):
-            prompts = dict(zip(kinds, itertools.islice(rendered, len(kinds)), strict=True))
-            if most is not None and prompts[kinds[0]].text_tokens > most:
-                found.append((replace(segment, skip="too_long"), []))
+        for row, (segment, seeds, wanted) in enumerate(zip(segments, draws, lines, strict=True)):
+            if most is not None and prompts[row, wanted[0]].text_tokens > most:
+                found.append((segment._replace(skip="too_long"), []))
                 continue
             requests = [
-                self._asked(segment, n, seed, line_, prompts[line_])
-                for n, seed, line_ in zip(numbers, seeds, asked, strict=True)
+                self._asked(segment, n, seed, line_, prompts[row, line_])
+                for n, seed, line_ in zip(numbers, seeds, wanted, strict=True)
             ]
             found.append((segment, requests))
         return found
+
+    def _prompts(
+        self, segments: Sequence[Segment], lines: Sequence[Sequence[str]]
+    ) -> dict[tuple[int, str], Rendered]:
+        """(row of a segment, control line) -> prompt.
+
+        Samples differ in their control line alone; without one they share a prompt.
+        """
+        kinds = dict.fromkeys((row, line_) for row, wanted in enumerate(lines) for line_ in wanted)
+        rendered = prompt_of(self.recipe).render_all(
+            [segments[row].text for row, _ in kinds],
+            self.tokenizer,
+            self.recipe.generate.max_tokens,
+            [line_ for _, line_ in kinds],
+        )
+        return dict(zip(kinds, rendered, strict=True))
 
     def _asked(
         self, segment: Segment, sample: int, seed: int, wanted: str, prompt: Rendered
     ) -> Asked:
         digest = hashlib.blake2b(f"{self.made_by} {segment.id} {seed} ".encode(), digest_size=8)
-        digest.update(array("I", prompt.ids).tobytes())
+        digest.update(array("I", prompt.ids))
         number = int.from_bytes(digest.digest(), "little")
         return Asked(number, segment, sample, seed, wanted, prompt.shortened, prompt.ids)
 
-    def _seed(self, segment: Segment, sample: int) -> int:
-        return int(content_id(self.recipe.generate.seed, segment.id, sample), 16) >> 1
-
     def _wanted(self, segment: Segment, seed: int) -> str:
         """The control line: drawn, but for the language, which is the text's own."""
+        if not self.learnt:
+            return ""
         target = self.recipe.generate.control
         wanted = drawn(self.learnt, target, seed)
         if "language" in wanted and "language" not in target:
             wanted["language"] = language(segment.text)
         return line(wanted)
+
+
+def _seed(drawn_with: int, segment: Segment, sample: int) -> int:
+    data = f"{drawn_with} {segment.id} {sample}".encode()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
 
 
 def pending(
@@ -219,7 +234,7 @@ def fresh_documents(
 
 
 def _requests(
-    documents: Iterable[Document], asking: Asking, add: AddSegment, account: Account
+    documents: Sequence[Document], asking: Asking, add: AddSegment, account: Account
 ) -> Iterator[list[Asked]]:
     """The documents' segments are added to the file; their requests come out, some at a time."""
     segments = _segments(documents, asking.recipe.corpus, account)
@@ -228,21 +243,33 @@ def _requests(
         found: list[Asked] = []
         for piece in chunk:
             segment, requests = (piece, []) if piece.skip else next(asked)
-            add(segment, _as_json(segment.metadata), [request.id for request in requests])
+            metadata = _as_json(segment.metadata) if segment.metadata else "{}"
+            add(segment, metadata, [request.id for request in requests])
             if segment.skip:
                 account.skipped[segment.skip] += 1
-            account.requests += len(requests)
-            account.shortened += sum(request.shortened for request in requests)
             found += requests
+        account.requests += len(found)
+        account.shortened += sum(request.shortened for request in found)
         yield found
 
 
 def _segments(
-    documents: Iterable[Document], settings: Corpus, account: Account
+    documents: Sequence[Document], settings: Corpus, account: Account
 ) -> Iterator[Segment]:
-    for document in documents:
-        pieces = cut(document, settings)
-        account.dropped_lines += pieces.dropped_lines
-        account.segments += len(pieces.segments)
-        account.empty_documents += not pieces.segments
-        yield from pieces.segments
+    for group in _groups(documents):
+        for pieces in cut_all(group, settings):
+            account.dropped_lines += pieces.dropped_lines
+            account.segments += len(pieces.segments)
+            account.empty_documents += not pieces.segments
+            yield from pieces.segments
+
+
+def _groups(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
+    """The documents in order, some at a time: what is cut at once is held twice meanwhile."""
+    first = characters = 0
+    for row, document in enumerate(documents):
+        characters += len(document.text)
+        if characters > _CHARACTERS:
+            yield documents[first : row + 1]
+            first, characters = row + 1, 0
+    yield documents[first:]

@@ -57,7 +57,7 @@ def asked_in(run: Run, part: Part) -> Iterator[Asked]:
     with readable(run), pq.ParquetFile(run.asked_of(part)) as file:
         for batch in file.iter_batches(_ROWS, use_threads=False):
             for row in batch.to_pylist():
-                segment = Segment("", 0, 0, row["text"])
+                segment = Segment("", "", 0, 0, row["text"])
                 yield Asked(
                     row["request"], segment, row["sample"], row["seed"], row["wanted"],
                     row["shortened"], row["ids"],

@@ -10,8 +10,8 @@ nothing refers to stay for another day.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -51,8 +51,7 @@ ANSWER = {
 _ROW_GROUP = 16384  # segments held until they are written
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request for an instruction: which sample of which segment, and how it is put."""
 
     id: int
@@ -64,8 +63,7 @@ class Asked:
     ids: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
+class Scores(NamedTuple):
     """What was measured of a candidate beside its log-probability; None where it was not."""
 
     r_ifd: float | None = None

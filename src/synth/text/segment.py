@@ -6,9 +6,8 @@ of the document but white space and dropped lines. No segment spans a dropped li
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, pairwise
 from typing import NamedTuple
 
 import sentencex
@@ -29,8 +28,7 @@ _SENTENCE_WINDOW = 20_000  # characters put to sentencex at once: its time can g
 _HEADING_SHARE = 0.75  # of a segment: headings that are longer stand alone
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(NamedTuple):
     """What became of a document: its segments, in order, and how many lines were dropped."""
 
     segments: list[Segment]
@@ -45,20 +43,42 @@ class Unit(NamedTuple):
     size: int
 
 
-def segments(document: Document, settings: Corpus) -> Iterator[Segment]:
-    """The document's segments, in order; see `cut`."""
-    yield from cut(document, settings).segments
-
-
 def cut(document: Document, settings: Corpus) -> Cut:
-    """The document's segments, each with its `skip`: why it is not worth a candidate, or nothing.
+    """A document's segments; see `cut_all`."""
+    return cut_all([document], settings)[0]
+
+
+def cut_all(documents: Sequence[Document], settings: Corpus) -> list[Cut]:
+    """Each document's segments, with their `skip`: why one is not worth a candidate, or nothing.
 
     That is `short` for one of fewer than `settings.shortest` characters, else the name of the first
     filter that it fails. Headings go with what follows them. Lines of front matter are dropped.
+    Filters look at many texts at once much quicker than at each.
     """
+    placed = [_spans(document, settings) for document in documents]
+    texts = [
+        document.text[start:end]
+        for document, (spans, _) in zip(documents, placed, strict=True)
+        for start, end in spans
+    ]
+    judged = zip(texts, failed(texts, settings.filters), strict=True)
+    shortest = settings.shortest
+    cuts = []
+    for document, (spans, dropped_lines) in zip(documents, placed, strict=True):
+        name, metadata, found = document.id, document.metadata, []
+        for start, end in spans:
+            text, reason = next(judged)
+            skip = "short" if end - start < shortest else reason
+            found.append(Segment.of(name, start, end, text, skip, metadata))
+        cuts.append(Cut(found, dropped_lines))
+    return cuts
+
+
+def _spans(document: Document, settings: Corpus) -> tuple[list[Span], int]:
+    """Where the document's segments are, and how many of its lines were dropped."""
     text = document.text
     if settings.unit == "document":
-        return Cut([_segment(document, span, settings) for span in _trimmed(text, 0, len(text))], 0)
+        return _trimmed(text, 0, len(text)), 0
     language = _language(document)
     marked = parse(text) if is_markdown(document, settings.markup) else None
     dropped = unwanted_lines(text, settings, marked.code if marked else None)
@@ -70,39 +90,29 @@ def cut(document: Document, settings: Corpus) -> Cut:
         else:
             units = _paragraphs(text, region, settings.max_chars, language)
         spans += _joined(units, settings)
-    return Cut([_segment(document, span, settings) for span in spans], count)
-
-
-def _segment(document: Document, span: Span, settings: Corpus) -> Segment:
-    start, end = span
-    text = document.text[start:end]
-    skip = "short" if end - start < settings.shortest else failed(text, settings.filters)
-    return Segment(document.id, start, end, text, skip, document.metadata)
+    return spans, count
 
 
 def _language(document: Document) -> str:
     """The document's language as a short code; English where that is not known."""
-    code = _LANGUAGE.fullmatch(document.metadata.get("language", ""))
+    named = document.metadata.get("language")
+    code = _LANGUAGE.fullmatch(named) if named else None
     return code[1].lower() if code else "en"
 
 
 def _between(gaps: list[Span], end: int) -> Iterator[Span]:
     """What the gaps leave of a text."""
-    start = 0
-    for first, last in gaps:
-        yield start, first
-        start = last
-    yield start, end
+    edges = [0, *chain.from_iterable(gaps), end]
+    return zip(edges[::2], edges[1::2], strict=True)
 
 
-def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
+def _trimmed(text: str, start: int, end: int) -> list[Span]:
     """The span without white space around it; nothing if there is nothing else."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
         end -= 1
-    if start < end:
-        yield start, end
+    return [(start, end)] if start < end else []
 
 
 def _paragraphs(text: str, region: Span, max_chars: int, language: str) -> Iterator[Unit]:
@@ -123,7 +133,7 @@ def _within(text: str, marked: Markdown, region: Span) -> Iterator[Block]:
         if block.start >= last:
             break
         for start, end in _trimmed(text, max(block.start, first), min(block.end, last)):
-            yield replace(block, start=start, end=end)
+            yield block._replace(start=start, end=end)
 
 
 def _sections(text: str, blocks: Iterable[Block], max_chars: int, language: str) -> Iterator[Unit]:
@@ -142,7 +152,7 @@ def _with_headings(blocks: Iterable[Block], max_chars: int) -> Iterator[tuple[Bl
     heading: Block | None = None
     for block in blocks:
         if block.heading:
-            heading = replace(block, start=heading.start if heading else block.start)
+            heading = block._replace(start=heading.start if heading else block.start)
             continue
         start = heading.start if heading else block.start
         if heading and block.start - start > _HEADING_SHARE * max_chars:
@@ -167,10 +177,10 @@ def _pieces(
     for first, last in _trimmed(text, block.start if start is None else start, block.end):
         if last - first <= max_chars:
             yield Unit(first, last, last - first)
-        else:
-            cutters = _cutters(block, language)
-            for begin, end in _fitted(text, (first, last), block.start, cutters, max_chars):
-                yield Unit(begin, end, end - begin)
+            continue
+        cutters = _cutters(block, language)
+        for begin, end in _fitted(text, (first, last), block.start, cutters, max_chars):
+            yield Unit(begin, end, end - begin)
 
 
 def _cutters(block: Block, language: str) -> list[Cutter]:
