@@ -71,9 +71,9 @@ def test_an_answer_is_used_again_where_the_settings_would_give_it(
 def test_every_segment_has_its_rows_whatever_else_lies_in_the_shards(tmp_path: Path) -> None:
     run, settings = Run(tmp_path), Generate(max_new_tokens=5)
     with writing_segments(run) as add:
-        add(Segment.of("d", 0, 1, "a"), "{}", [1, 2])
-        add(Segment.of("d", 1, 2, "b", "short"), "{}", [])
-        add(Segment.of("e", 0, 1, "c"), "{}", [3])
+        add([Segment.of("d", 0, 1, "a"), Segment.of("d", 1, 2, "b", "short")], [[1, 2], []])
+        add([], [])
+        add([Segment.of("e", 0, 1, "c")], [[3]])
     Shards(run, "{}").write([
         (asked(2), said(text="two"), Scores()),
         (asked(3), said(finish="error", error="e"), Scores()),
@@ -100,10 +100,10 @@ def test_segments_are_written_in_groups_and_whole_or_not_at_all(
     run = Run(tmp_path)
     with writing_segments(run) as add:
         for n in range(5):
-            add(Segment.of(f"d{n}", 0, 1, "a"), "{}", [n])
+            add([Segment.of(f"d{n}", 0, 1, "a")], [[n]])
     assert pl.read_parquet(run.segments)["document_id"].to_list() == [f"d{n}" for n in range(5)]
     with pytest.raises(KeyboardInterrupt), writing_segments(run) as add:
-        add(Segment.of("x", 0, 1, "a"), "{}", [])
+        add([Segment.of("x", 0, 1, "a")], [[]])
         raise KeyboardInterrupt
     assert pl.read_parquet(run.segments).height == 5
     assert not list(tmp_path.rglob("*.part"))

@@ -64,6 +64,15 @@ def test_the_first_filter_claims_the_text() -> None:
     assert failed([text], filters.model_copy(update={"links": None})) == ["damaged"]
 
 
+def test_each_of_many_texts_is_judged_by_itself() -> None:
+    broken, links = "Â° here", "see www.example.org/" + "a" * 40
+    signs = "Accept cookies. Our PRIVACY POLICY. Skip to content"
+    assert failed([PROSE, broken, links, PROSE, signs], Filters()) == [
+        "", "damaged", "links", "", "boilerplate",
+    ]  # fmt: skip
+    assert failed([], Filters()) == []
+
+
 def test_prose_passes_the_default_filters() -> None:
     assert failed([PROSE], Filters()) == [""]
 

@@ -231,6 +231,17 @@ def test_what_changes_nothing_is_reused_and_what_changes_a_row_makes_that_row_ag
     assert asked("corpus.max_chars=200") > 1
 
 
+def test_a_slow_engine_loses_no_more_than_so_many_seconds(
+    run: Run, tiny_files: Path, corpus: list[str]
+) -> None:
+    hasty = recipe_of(tiny_files, "generate.shard=1000", "generate.shard_seconds=1e-9")
+    backtranslate(run, hasty, Scripted(), corpus)
+    assert [pl.read_parquet(path).height for path in run.shards()] == [1] * 8
+    patient = recipe_of(tiny_files, "generate.shard=1000", "generate.seed=1")
+    backtranslate(run, patient, Scripted(), corpus)
+    assert [pl.read_parquet(path).height for path in run.shards()] == [*[1] * 8, 8]
+
+
 def test_nothing_pending_loads_no_engine(
     run: Run, tiny_files: Path, corpus: list[str], tmp_path: Path
 ) -> None:

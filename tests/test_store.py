@@ -91,7 +91,7 @@ def test_writing_candidates_needs_no_pandas(tmp_path: Path) -> None:
         "from synth.store.candidates import writing_segments\n"
         "from synth.store.run import Run\n"
         "with writing_segments(Run(Path(sys.argv[1]))) as add:\n"
-        "    add(Segment.of('d', 0, 1, 'a'), '{}', [1])\n"
+        "    add([Segment.of('d', 0, 1, 'a')], [[1]])\n"
         "assert 'pandas' not in sys.modules  # half a second\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

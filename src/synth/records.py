@@ -21,6 +21,12 @@ def content_id(*parts: object) -> str:
     return digest.hexdigest()
 
 
+def key_of(text: str) -> int:
+    """As a `content_id`, a number: of what is one text already, in half the time."""
+    data = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """An instruction and its response, made by people: what the adapter learns from."""
@@ -50,6 +56,10 @@ class Document(NamedTuple):
     metadata: dict[str, str] = _NOTHING
     markup: str = ""
 
+    def key(self) -> int:
+        """What it shares with those that repeat it: a hash of id and text, of 64 bits."""
+        return key_of(f"{len(self.id)} {self.id}{self.text}")
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -74,9 +84,9 @@ class Part:
             raise ValueError(f"{text!r} is no part of a corpus: say i/n, with i from 1 to n")
         return part
 
-    def holds(self, key: str) -> bool:
-        """Whether what has that `content_id` belongs to the part."""
-        return int(key, 16) % self.of == self.number - 1
+    def holds(self, key: int) -> bool:
+        """Whether what has that key, a hash of its content, belongs to the part."""
+        return key % self.of == self.number - 1
 
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
@@ -86,7 +96,7 @@ class Part:
 class Piece(Part):
     """The `number`-th of `of` stretches into which a corpus is cut, each read without the rest."""
 
-    def holds(self, key: str) -> bool:
+    def holds(self, key: int) -> bool:
         """Whatever is read belongs to it."""
         return True
 
@@ -128,10 +138,8 @@ class Segment(NamedTuple):
         metadata: dict[str, str] = _NOTHING,
     ) -> "Segment":
         """A segment with its id."""
-        named = f"{len(document_id)} {document_id}{start} {end} {text}"
-        data = named.encode("utf-8", "surrogatepass")
-        key = hashlib.blake2b(data, digest_size=8).hexdigest()
-        return cls(key, document_id, start, end, text, skip, metadata)
+        key = key_of(f"{len(document_id)} {document_id}{start} {end} {text}")
+        return cls(f"{key:016x}", document_id, start, end, text, skip, metadata)
 
 
 class Completion(NamedTuple):

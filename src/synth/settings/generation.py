@@ -121,6 +121,8 @@ class Generate(Section):
     """Tokens of one batch, padding included (engine `transformers`)."""
     shard: int = Field(1024, ge=1)
     """Candidates of one shard, the most that a crash can lose."""
+    shard_seconds: float = Field(60.0, gt=0)
+    """A shard is written before it is full when so much time has passed since the last."""
     stall_seconds: float = Field(600.0, gt=0)
     """An engine that finishes nothing for so long is taken for hanging, and the run ends."""
     price_per_hour: float | None = Field(None, ge=0)

@@ -1,5 +1,6 @@
 """Corpus + adapter -> candidates, a stream through one engine; a killed run goes on."""
 
+import gc
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -124,7 +125,7 @@ def _made_by(adapter: AdapterInfo, recipe: Recipe) -> str:
     if settings.engine == "endpoint":
         engine += (settings.endpoint.model,)
     return content_id(
-        STAGE, 3, adapter.fingerprint, adapter.base_identity, engine,
+        STAGE, 4, adapter.fingerprint, adapter.base_identity, engine,
         settings.temperature, settings.top_p,
     )  # fmt: skip
 
@@ -172,11 +173,13 @@ def _answer(
         return
     meter.tell(f"loading {recipe.generate.engine}")
     engine = start()
+    gc.freeze()  # or what was loaded is looked through for garbage again and again
     meter.begin()
     try:
         answer(engine, itertools.chain([first], stream), recipe, shards, meter)
     finally:
         engine.close()
+        gc.unfreeze()
 
 
 def answer(
@@ -189,17 +192,18 @@ def answer(
             would have to be scored first.
     """
     held: list[Answer] = []
+    settings, due = recipe.generate, time.monotonic() + recipe.generate.shard_seconds
     try:
         for asked, completion in _completed(engine, stream):
             held.append((asked, completion))
             meter.count(asked, completion)
-            if len(held) >= recipe.generate.shard:
+            if len(held) >= settings.shard or time.monotonic() >= due:
                 shards.write(scored(engine, held, recipe, meter.measure))
-                held = []
+                held, due = [], time.monotonic() + settings.shard_seconds
         if held:
             shards.write(scored(engine, held, recipe, meter.measure))
     except (KeyboardInterrupt, SynthError):
-        if held and not recipe.generate.scores:
+        if held and not settings.scores:
             shards.write([(asked, completion, Scores()) for asked, completion in held])
         raise
 

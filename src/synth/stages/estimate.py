@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from synth.models.protocols import Engine, Models, Request
@@ -99,10 +100,11 @@ def _sample(
         read += count
 
     items: list[Document | BadLine] = []
-    for item in itertools.islice(read_corpus(sources, recipe.corpus, advance), _DOCUMENTS + 1):
-        items.append(item)
-        if len(items) % _TELL == 0:
-            listen(Progress(STAGE, len(items), unit="document", note="reading a sample"))
+    with closing(read_corpus(sources, recipe.corpus, advance)) as stream:
+        for item in itertools.islice(stream, _DOCUMENTS + 1):
+            items.append(item)
+            if len(items) % _TELL == 0:
+                listen(Progress(STAGE, len(items), unit="document", note="reading a sample"))
     return items, read
 
 

@@ -23,7 +23,7 @@ from synth.settings import Corpus
 from synth.stages.backtranslate import answer, asking_of, is_whole, weights_of
 from synth.stages.common import AdapterInfo, provenance_of
 from synth.stages.meter import Meter
-from synth.stages.reading import Account, Asking, key_of, pending
+from synth.stages.reading import Account, Asking, pending
 from synth.store.asking import Trial, answered, asked_in, writing_asked
 from synth.store.candidate_rows import unanswered
 from synth.store.candidates import Asked, Scores, Shards
@@ -97,7 +97,7 @@ def look(piece: Sequence[Source], settings: Corpus, here: str, strict: bool) -> 
     bad_lines = 0
     for item in read_corpus(piece, settings):
         if isinstance(item, Document):
-            keys.append(int(key_of(item), 16))
+            keys.append(item.key())
             continue
         if strict:
             raise InputError(f"{item.place}: {item.reason}; correct the line or leave out --strict")

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 from array import array
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -14,19 +13,18 @@ import numpy as np
 from synth.errors import InputError
 from synth.prompt import Rendered, Tokenizer
 from synth.recipe import Recipe
-from synth.records import WHOLE, BadLine, Document, Part, Piece, Segment, content_id
+from synth.records import WHOLE, BadLine, Document, Part, Piece, Segment, key_of
 from synth.settings import Corpus
 from synth.stages.common import prompt_of
-from synth.store.candidates import AddSegment, Asked, writing_bad_lines, writing_segments
+from synth.store.candidates import AddSegments, Asked, writing_bad_lines, writing_segments
 from synth.store.corpus import Source, read_corpus
 from synth.store.idset import IdSet
 from synth.store.run import Run
 from synth.text.control import Learnt, drawn, language, line
 from synth.text.segment import cut_all
 
-_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode  # made once: it is slow
-_BATCH = 256  # documents that are read together, and segments that are rendered together
-_CHARACTERS = 1 << 20  # of documents that are cut together
+_BATCH = 1024  # documents that are cut together, and segments that are rendered together
+_CHARACTERS = 1 << 21  # of documents that are cut together; the last may have more
 
 
 @dataclass(slots=True)
@@ -89,7 +87,9 @@ class Asking:
         """Each segment with its requests; one of too many tokens has none, and says so."""
         settings, most = self.recipe.generate, self.recipe.corpus.max_tokens
         numbers = range(settings.samples)
-        draws = [[_seed(settings.seed, s, n) for n in numbers] for s in segments]
+        marks = [key_of(f"{settings.seed} {n}") for n in numbers]
+        keys = [int(segment.id, 16) for segment in segments]
+        draws = [[(key ^ mark) >> 1 for mark in marks] for key in keys]
         lines = [
             [self._wanted(s, seed) for seed in seeds]
             for s, seeds in zip(segments, draws, strict=True)
@@ -126,10 +126,11 @@ class Asking:
     def _asked(
         self, segment: Segment, sample: int, seed: int, wanted: str, prompt: Rendered
     ) -> Asked:
+        ids, shortened, _ = prompt
         digest = hashlib.blake2b(f"{self.made_by} {segment.id} {seed} ".encode(), digest_size=8)
-        digest.update(array("I", prompt.ids))
+        digest.update(array("I", ids))
         number = int.from_bytes(digest.digest(), "little")
-        return Asked(number, segment, sample, seed, wanted, prompt.shortened, prompt.ids)
+        return Asked(number, segment, sample, seed, wanted, shortened, ids)
 
     def _wanted(self, segment: Segment, seed: int) -> str:
         """The control line: drawn, but for the language, which is the text's own."""
@@ -140,11 +141,6 @@ class Asking:
         if "language" in wanted and "language" not in target:
             wanted["language"] = language(segment.text)
         return line(wanted)
-
-
-def _seed(drawn_with: int, segment: Segment, sample: int) -> int:
-    data = f"{drawn_with} {segment.id} {sample}".encode()
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little") >> 1
 
 
 def pending(
@@ -179,18 +175,31 @@ def pending(
     """
     settings = asking.recipe.corpus
     seen = IdSet() if seen is None else seen
-    with writing_segments(run, part) as add_segment, writing_bad_lines(run, part) as add_bad:
-        items = read_corpus(sources, settings, advance)
-        while batch := list(itertools.islice(items, _BATCH)):
+    with writing_segments(run, part) as add_segments, writing_bad_lines(run, part) as add_bad:
+        for batch in _batches(read_corpus(sources, settings, advance)):
             for bad in bad_lines(batch, account, part, strict=strict):
                 add_bad(bad)
             documents = fresh_documents(batch, seen, account, part)
-            for asked in _requests(documents, asking, add_segment, account):
+            for asked in _requests(documents, asking, add_segments, account):
                 ready = answered.holds(np.array([a.id for a in asked], dtype=np.uint64))
                 account.reused += int(ready.sum())
                 yield from itertools.compress(asked, ~ready)
         if not account.documents + account.elsewhere and not isinstance(part, Piece):
             raise no_document(sources, account.bad_lines, account.first_bad)
+
+
+def _batches(items: Iterable[Document | BadLine]) -> Iterator[list[Document | BadLine]]:
+    """The items in order, as many at a time as are read, cut and rendered together."""
+    batch: list[Document | BadLine] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += len(item.text) if isinstance(item, Document) else 0
+        if len(batch) >= _BATCH or characters >= _CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 def no_document(sources: Sequence[Source], bad_lines: int, first_bad: str) -> InputError:
@@ -207,15 +216,10 @@ def bad_lines(
     for bad in (item for item in batch if isinstance(item, BadLine)):
         if strict:
             raise InputError(f"{bad.place}: {bad.reason}; correct the line or leave out --strict")
-        if part.holds(content_id(bad.place)):
+        if part.holds(key_of(bad.place)):
             account.bad_lines += 1
             account.first_bad = account.first_bad or f"{bad.place}: {bad.reason}"
             yield bad
-
-
-def key_of(document: Document) -> str:
-    """What a document shares with those that repeat it."""
-    return content_id(document.id, document.text)
 
 
 def fresh_documents(
@@ -223,10 +227,10 @@ def fresh_documents(
 ) -> list[Document]:
     """The documents of the part that were not there before."""
     every = [item for item in batch if isinstance(item, Document)]
-    keys = [key_of(document) for document in every]
-    held = [(d, int(key, 16)) for d, key in zip(every, keys, strict=True) if part.holds(key)]
+    keyed = ((document, document.key()) for document in every)
+    held = [(document, key) for document, key in keyed if part.holds(key)]
     new = seen.add(np.array([key for _, key in held], dtype=np.uint64))
-    fresh = [document for (document, _), is_new in zip(held, new, strict=True) if is_new]
+    fresh = [document for document, _ in itertools.compress(held, new.tolist())]
     account.elsewhere += len(every) - len(held)
     account.documents += len(fresh)
     account.repeated_documents += len(held) - len(fresh)
@@ -234,20 +238,19 @@ def fresh_documents(
 
 
 def _requests(
-    documents: Sequence[Document], asking: Asking, add: AddSegment, account: Account
+    documents: Sequence[Document], asking: Asking, add: AddSegments, account: Account
 ) -> Iterator[list[Asked]]:
     """The documents' segments are added to the file; their requests come out, some at a time."""
     segments = _segments(documents, asking.recipe.corpus, account)
     while chunk := list(itertools.islice(segments, _BATCH)):
-        asked = iter(asking.of([segment for segment in chunk if not segment.skip]))
-        found: list[Asked] = []
-        for piece in chunk:
-            segment, requests = (piece, []) if piece.skip else next(asked)
-            metadata = _as_json(segment.metadata) if segment.metadata else "{}"
-            add(segment, metadata, [request.id for request in requests])
-            if segment.skip:
-                account.skipped[segment.skip] += 1
-            found += requests
+        following = iter(asking.of([segment for segment in chunk if not segment.skip]))
+        asked = [(segment, []) if segment.skip else next(following) for segment in chunk]
+        add(
+            [segment for segment, _ in asked],
+            [[request.id for request in requests] for _, requests in asked],
+        )
+        account.skipped.update(segment.skip for segment, _ in asked if segment.skip)
+        found = list(itertools.chain.from_iterable(requests for _, requests in asked))
         account.requests += len(found)
         account.shortened += sum(request.shortened for request in found)
         yield found
@@ -256,20 +259,8 @@ def _requests(
 def _segments(
     documents: Sequence[Document], settings: Corpus, account: Account
 ) -> Iterator[Segment]:
-    for group in _groups(documents):
-        for pieces in cut_all(group, settings):
-            account.dropped_lines += pieces.dropped_lines
-            account.segments += len(pieces.segments)
-            account.empty_documents += not pieces.segments
-            yield from pieces.segments
-
-
-def _groups(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
-    """The documents in order, some at a time: what is cut at once is held twice meanwhile."""
-    first = characters = 0
-    for row, document in enumerate(documents):
-        characters += len(document.text)
-        if characters > _CHARACTERS:
-            yield documents[first : row + 1]
-            first, characters = row + 1, 0
-    yield documents[first:]
+    for pieces in cut_all(documents, settings):
+        account.dropped_lines += pieces.dropped_lines
+        account.segments += len(pieces.segments)
+        account.empty_documents += not pieces.segments
+        yield from pieces.segments

@@ -18,8 +18,8 @@ import polars as pl
 from synth.errors import RunError
 from synth.records import WHOLE, BadLine, Completion, Part, Segment
 from synth.settings import Generate
-from synth.store.files import whole, write_parquet, writing_rows
-from synth.store.frames import frame_of
+from synth.store.files import whole, write_parquet, writing_parquet
+from synth.store.frames import frame_of, frame_with
 from synth.store.idset import IdSet
 from synth.store.run import Run
 
@@ -48,7 +48,9 @@ ANSWER = {
     "error": pl.String,
     "provenance": pl.String,
 }
+_SAID = {name: kind for name, kind in ANSWER.items() if name != "provenance"}
 _ROW_GROUP = 16384  # segments held until they are written
+_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode  # made once: it is slow
 
 
 class Asked(NamedTuple):
@@ -70,22 +72,20 @@ class Scores(NamedTuple):
     ifd: float | None = None
 
 
-AddSegment = Callable[[Segment, str, list[int]], None]
-"""Takes a segment, its metadata as JSON, and the ids of its requests."""
+AddSegments = Callable[[Sequence[Segment], Sequence[Sequence[int]]], None]
+"""Takes segments, and the ids of each one's requests."""
 
 
 @contextmanager
-def writing_segments(run: Run, part: Part = WHOLE) -> Iterator[AddSegment]:
+def writing_segments(run: Run, part: Part = WHOLE) -> Iterator[AddSegments]:
     """What adds to a part's segments; the file is whole when the block ends without error."""
-    with writing_rows(run.segments_of(part), SEGMENT, _ROW_GROUP) as add_row:
+    with writing_parquet(run.segments_of(part), SEGMENT, _ROW_GROUP) as writer:
 
-        def add(segment: Segment, metadata: str, requests: list[int]) -> None:
-            add_row(
-                (
-                    segment.id, segment.document_id, segment.start, segment.end, segment.text,
-                    segment.skip, metadata, requests,
-                )
-            )  # fmt: skip
+        def add(segments: Sequence[Segment], requests: Sequence[Sequence[int]]) -> None:
+            if segments:
+                *columns, metadata = zip(*segments, strict=True)
+                as_json = [_as_json(fields) if fields else "{}" for fields in metadata]
+                writer.add(frame_with([*columns, as_json, requests], SEGMENT))
 
         yield add
 
@@ -125,11 +125,12 @@ class Shards:
             (
                 asked.id, asked.sample, asked.seed, asked.wanted, asked.shortened,
                 said.text, said.finish, said.tokens, said.logprob,
-                scores.r_ifd, scores.ifd, said.error, self._provenance,
+                scores.r_ifd, scores.ifd, said.error,
             )
             for asked, said, scores in rows
         ]  # fmt: skip
-        write_parquet(self._run.shard(self._number, self._part), frame_of(table, ANSWER))
+        frame = frame_of(table, _SAID).with_columns(provenance=pl.lit(self._provenance))
+        write_parquet(self._run.shard(self._number, self._part), frame)
         self._number += 1
 
 

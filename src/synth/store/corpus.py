@@ -6,7 +6,7 @@ A line, row or file that holds no document comes out as a bad line. Nothing is h
 import re
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -179,7 +179,7 @@ def find_corpus(names: Sequence[str], settings: Corpus) -> list[Source]:
 
 def read_corpus(
     sources: Sequence[Source], settings: Corpus, advance: Callable[[int], None] = ignore
-) -> Iterator[Document | BadLine]:
+) -> Generator[Document | BadLine, None, None]:
     """Documents in the order of the sources.
 
     Args:

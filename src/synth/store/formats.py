@@ -25,6 +25,11 @@ _COLUMN = 1 << 20  # bytes of a column of a parquet file that are read at once
 _REMOTE_COLUMN = 1 << 22  # the same, where asking takes its time
 _ROWS = 1024  # rows of a parquet file that are in memory at once
 _HALF = "half a surrogate pair, which is no Unicode text"
+_STEP = 64  # documents between two tellings of how far a file was read
+_decoded = (
+    json.JSONDecoder().raw_decode
+)  # made once, and called without what `loads` looks at first
+_JSON_SPACE = " \t\r\n"
 
 
 @dataclass(slots=True)
@@ -61,7 +66,7 @@ def read_file(path: Location, name: str, settings: Corpus, meter: Meter) -> Iter
         path: The file; its suffixes tell the format.
         name: What places call it; an error that ends the run says the path.
         settings: Names of the fields.
-        meter: Is told of every document how far into the file it ends.
+        meter: Is told now and then, and whenever reading ends, how far into the file that is.
 
     Raises:
         InputError: For a file that cannot be opened, is damaged or has no column of texts.
@@ -75,9 +80,14 @@ def read_file(path: Location, name: str, settings: Corpus, meter: Meter) -> Iter
             yield from parquet(path, name, settings, meter)
         else:
             with _opened(path, packing) as (file, tell):
-                for item in _READERS[suffix](file, path, name, settings):
-                    yield item
+                try:
+                    for number, item in enumerate(_READERS[suffix](file, path, name, settings)):
+                        yield item
+                        if number % _STEP == 0:
+                            meter.at(tell())
+                except GeneratorExit:  # nobody wants the rest
                     meter.at(tell())
+                    raise
     meter.at(meter.size)
 
 
@@ -150,12 +160,15 @@ def jsonl(lines: Iterable[bytes], name: str, settings: Corpus, first: int = 1) -
             continue
         place = f"{name}:{number}"
         try:
-            line = raw.removeprefix(_BOM).decode("utf-8")
-            row: Any = json.loads(line)
+            line = raw.removeprefix(_BOM).decode("utf-8").strip(_JSON_SPACE)
+            row, end = _decoded(line)
         except UnicodeDecodeError as error:
             yield BadLine(place, _not_utf8(error))
             continue
         except (ValueError, RecursionError):
+            yield BadLine(place, "not JSON")
+            continue
+        if end < len(line):
             yield BadLine(place, "not JSON")
             continue
         if not isinstance(row, dict):
@@ -163,7 +176,7 @@ def jsonl(lines: Iterable[bytes], name: str, settings: Corpus, first: int = 1) -
             continue
         item = of_row(row, place, settings)
         # Bytes that decode hold no half pair; only an escape such as \ud800 can make one.
-        yield unicode_only(item) if "\\u" in line else item
+        yield unicode_only(item) if "\\" in line and "\\u" in line else item
 
 
 def _lines(file: IO[bytes], path: Location, name: str, settings: Corpus) -> Iterator[Item]:

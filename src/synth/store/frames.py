@@ -14,7 +14,11 @@ Schema = Mapping[str, Any]
 
 def frame_of(rows: Sequence[Row], schema: Schema) -> pl.DataFrame:
     """A frame of rows; made column by column, which is many times as fast as row by row."""
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    return frame_with(list(zip(*rows, strict=True)) if rows else [()] * len(schema), schema)
+
+
+def frame_with(columns: Sequence[Sequence[Any]], schema: Schema) -> pl.DataFrame:
+    """A frame of columns, in the schema's order."""
     return pl.DataFrame(
         [_column(n, v, kind) for (n, kind), v in zip(schema.items(), columns, strict=True)]
     )

@@ -96,14 +96,14 @@ class Filter:
         name: What it is called.
         fails: Whether a text does, at a limit.
         source: Who uses it, and at which limit.
-        sign: No text fails without a match of this (in Rust's syntax); to look for it in many texts
-            at once is several times as quick as to ask `fails`. Empty where there is none.
+        sign: No text fails of which this is false, an expression of the column `text`: to look at
+            many texts at once is several times as quick as to ask `fails`. None: any text may.
     """
 
     name: str
     fails: Callable[[str, float], bool]
     source: str
-    sign: str = ""
+    sign: pl.Expr | None = None
 
 
 def _links(text: str, limit: float) -> bool:
@@ -156,14 +156,19 @@ def _symbols(text: str, _: float) -> bool:
 
 
 FILTERS = (
-    Filter("links", _links, "Danish instruction sets: 40 % of the characters", r"://|www\."),
+    Filter(
+        "links",
+        _links,
+        "Danish instruction sets: 40 % of the characters",
+        pl.col("text").str.contains(r"://|www\."),
+    ),
     Filter(
         "boilerplate",
         _boilerplate,
         "C4 and the Danish sets; different signs",
-        f"(?i){'|'.join(_SIGNS)}",
+        pl.col("text").str.to_lowercase().str.contains("|".join(_SIGNS)),
     ),
-    Filter("damaged", _damaged, "ftfy's signs", "[\ufffdâÃÂ]"),
+    Filter("damaged", _damaged, "ftfy's signs", pl.col("text").str.contains("[\ufffdâÃÂ]")),
     Filter("list_lines", _list_lines, "Danish: 50 % of the lines"),
     Filter("min_sentences", _sentences, "Danish: 3"),
     Filter("years_per_word", _years, "Danish: 1 of 30 words"),
@@ -178,14 +183,14 @@ FILTERS = (
 
 def failed(texts: Sequence[str], filters: Filters) -> list[str]:
     """Of each text the name of the first filter that it fails; empty where it is worth asking."""
+    limits = [(rule, getattr(filters, rule.name)) for rule in FILTERS]
+    asked = [(rule, limit) for rule, limit in limits if limit is not None and limit is not False]
+    signs = [rule.sign.alias(rule.name) for rule, _ in asked if rule.sign is not None]
+    seen = pl.DataFrame({"text": texts}, {"text": pl.String}).select(signs)
     found = [""] * len(texts)
-    column = pl.Series(texts, dtype=pl.String)
-    for rule in FILTERS:
-        limit = getattr(filters, rule.name)
-        if limit is None or limit is False:
-            continue
-        likely = column.str.contains(rule.sign).arg_true() if rule.sign else range(len(texts))
-        for row in likely:
+    for rule, limit in asked:
+        rows = range(len(texts)) if rule.sign is None else seen[rule.name].arg_true()
+        for row in rows:
             if not found[row] and rule.fails(texts[row], limit):
                 found[row] = rule.name
     return found
@@ -223,6 +228,8 @@ def _repeated(lines: list[str], limit: int | None) -> list[int]:
     if limit is None or len(lines) < limit:
         return []
     stripped = list(map(str.strip, lines))
+    if len(set(stripped)) == len(stripped):
+        return []
     often = {line for line, n in Counter(stripped).items() if n >= limit and _PHRASE.match(line)}
     return [row for row, line in enumerate(stripped) if line in often] if often else []
 

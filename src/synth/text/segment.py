@@ -18,6 +18,9 @@ from synth.text.filters import failed, unwanted_lines
 from synth.text.markdown import LINE_END, Block, Markdown, is_markdown, parse
 
 Span = tuple[int, int]
+Unit = tuple[int, int, int]
+"""Start and end of a span that is not cut again, and its characters, or its section's where it
+opens one."""
 Cutter = Callable[[str, int, int], Iterable[int]]
 """Tells where the text between two places may be cut."""
 
@@ -33,14 +36,6 @@ class Cut(NamedTuple):
 
     segments: list[Segment]
     dropped_lines: int
-
-
-class Unit(NamedTuple):
-    """A span that is not cut again; `size`: its characters, or its section's where it opens one."""
-
-    start: int
-    end: int
-    size: int
 
 
 def cut(document: Document, settings: Corpus) -> Cut:
@@ -84,9 +79,10 @@ def _spans(document: Document, settings: Corpus) -> tuple[list[Span], int]:
     dropped = unwanted_lines(text, settings, marked.code if marked else None)
     count = len(dropped) + (marked.front_lines if marked else 0)
     spans: list[Span] = []
-    for region in _between(dropped, len(text)):
+    for region in _between(dropped, 0, len(text)):
         if marked:
-            units = _sections(text, _within(text, marked, region), settings.max_chars, language)
+            blocks = _within(text, marked, region)
+            units = list(_sections(text, blocks, settings.max_chars, language))
         else:
             units = _paragraphs(text, region, settings.max_chars, language)
         spans += _joined(units, settings)
@@ -100,10 +96,10 @@ def _language(document: Document) -> str:
     return code[1].lower() if code else "en"
 
 
-def _between(gaps: list[Span], end: int) -> Iterator[Span]:
-    """What the gaps leave of a text."""
-    edges = [0, *chain.from_iterable(gaps), end]
-    return zip(edges[::2], edges[1::2], strict=True)
+def _between(gaps: list[Span], start: int, end: int) -> list[Span]:
+    """What the gaps leave of a span."""
+    edges = [start, *chain.from_iterable(gaps), end]
+    return list(zip(edges[::2], edges[1::2], strict=True)) if gaps else [(start, end)]
 
 
 def _trimmed(text: str, start: int, end: int) -> list[Span]:
@@ -115,13 +111,17 @@ def _trimmed(text: str, start: int, end: int) -> list[Span]:
     return [(start, end)] if start < end else []
 
 
-def _paragraphs(text: str, region: Span, max_chars: int, language: str) -> Iterator[Unit]:
+def _paragraphs(text: str, region: Span, max_chars: int, language: str) -> list[Unit]:
     """Spans between blank lines, those that are too long in pieces."""
-    start, stop = region
-    for gap in _BLANK_LINE.finditer(text, start, stop):
-        yield from _pieces(text, Block(start, gap.start()), max_chars, language)
-        start = gap.end()
-    yield from _pieces(text, Block(start, stop), max_chars, language)
+    blank = [gap.span() for gap in _BLANK_LINE.finditer(text, *region)]
+    units: list[Unit] = []
+    for span in _between(blank, *region):
+        for start, end in _trimmed(text, *span):
+            if end - start <= max_chars:
+                units.append((start, end, end - start))
+            else:
+                units += _pieces(text, Block(start, end), max_chars, language)
+    return units
 
 
 def _within(text: str, marked: Markdown, region: Span) -> Iterator[Block]:
@@ -165,8 +165,8 @@ def _with_headings(blocks: Iterable[Block], max_chars: int) -> Iterator[tuple[Bl
 
 
 def _weighed(section: list[Unit]) -> Iterator[Unit]:
-    for unit in section[:1]:
-        yield unit._replace(size=section[-1].end - unit.start)
+    for start, end, _ in section[:1]:
+        yield start, end, section[-1][1] - start
     yield from section[1:]
 
 
@@ -176,11 +176,11 @@ def _pieces(
     """The block in pieces of at most `max_chars`, the first with the headings from `start` on."""
     for first, last in _trimmed(text, block.start if start is None else start, block.end):
         if last - first <= max_chars:
-            yield Unit(first, last, last - first)
+            yield first, last, last - first
             continue
         cutters = _cutters(block, language)
         for begin, end in _fitted(text, (first, last), block.start, cutters, max_chars):
-            yield Unit(begin, end, end - begin)
+            yield begin, end, end - begin
 
 
 def _cutters(block: Block, language: str) -> list[Cutter]:
