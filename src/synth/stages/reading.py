@@ -86,35 +86,31 @@ class Asking:
     def of(self, segments: Sequence[Segment]) -> list[tuple[Segment, list[Asked]]]:
         """Each segment with its requests; one of too many tokens has none, and says so."""
         settings, most = self.recipe.generate, self.recipe.corpus.max_tokens
-        numbers = range(settings.samples)
-        marks = [key_of(f"{settings.seed} {n}") for n in numbers]
-        keys = [int(segment.id, 16) for segment in segments]
-        draws = [[(key ^ mark) >> 1 for mark in marks] for key in keys]
-        lines = [
-            [self._wanted(s, seed) for seed in seeds]
-            for s, seeds in zip(segments, draws, strict=True)
+        marks = [key_of(f"{settings.seed} {sample}") for sample in range(settings.samples)]
+        draws = [
+            (row, sample, seed := (int(segment.id, 16) ^ mark) >> 1, self._wanted(segment, seed))
+            for row, segment in enumerate(segments)
+            for sample, mark in enumerate(marks)
         ]
-        prompts = self._prompts(segments, lines)
-        found: list[tuple[Segment, list[Asked]]] = []
-        for row, (segment, seeds, wanted) in enumerate(zip(segments, draws, lines, strict=True)):
-            if most is not None and prompts[row, wanted[0]].text_tokens > most:
-                found.append((segment._replace(skip="too_long"), []))
-                continue
-            requests = [
-                self._asked(segment, n, seed, line_, prompts[row, line_])
-                for n, seed, line_ in zip(numbers, seeds, wanted, strict=True)
-            ]
-            found.append((segment, requests))
-        return found
+        prompts = self._prompts(segments, [(row, line_) for row, _, _, line_ in draws])
+        asked: list[list[Asked]] = [[] for _ in segments]
+        for row, sample, seed, line_ in draws:
+            prompt = prompts[row, line_]
+            if most is None or prompt.text_tokens <= most:
+                asked[row].append(self._asked(segments[row], sample, seed, line_, prompt))
+        return [
+            (segment if requests else segment._replace(skip="too_long"), requests)
+            for segment, requests in zip(segments, asked, strict=True)
+        ]
 
     def _prompts(
-        self, segments: Sequence[Segment], lines: Sequence[Sequence[str]]
+        self, segments: Sequence[Segment], wanted: Sequence[tuple[int, str]]
     ) -> dict[tuple[int, str], Rendered]:
         """(row of a segment, control line) -> prompt.
 
         Samples differ in their control line alone; without one they share a prompt.
         """
-        kinds = dict.fromkeys((row, line_) for row, wanted in enumerate(lines) for line_ in wanted)
+        kinds = list(dict.fromkeys(wanted))
         rendered = prompt_of(self.recipe).render_all(
             [segments[row].text for row, _ in kinds],
             self.tokenizer,

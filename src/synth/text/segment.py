@@ -98,8 +98,10 @@ def _language(document: Document) -> str:
 
 def _between(gaps: list[Span], start: int, end: int) -> list[Span]:
     """What the gaps leave of a span."""
+    if not gaps:
+        return [(start, end)]
     edges = [start, *chain.from_iterable(gaps), end]
-    return list(zip(edges[::2], edges[1::2], strict=True)) if gaps else [(start, end)]
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _trimmed(text: str, start: int, end: int) -> list[Span]:
