@@ -231,6 +231,25 @@ def test_what_changes_nothing_is_reused_and_what_changes_a_row_makes_that_row_ag
     assert asked("corpus.max_chars=200") > 1
 
 
+@pytest.mark.parametrize(("documents", "characters"), [(1, 1 << 20), (3, 1 << 20), (100, 60)])
+def test_segments_do_not_hang_on_how_many_documents_are_cut_together(
+    run: Run,
+    tiny_files: Path,
+    corpus: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    documents: int,
+    characters: int,
+) -> None:
+    backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
+    whole = pl.read_parquet(run.segments)
+    run.forget("backtranslate")
+    monkeypatch.setattr("synth.stages.reading._BATCH", documents)
+    monkeypatch.setattr("synth.stages.reading._CHARACTERS", characters)
+    again = backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
+    assert again.counts["reused"] == again.counts["candidates"] == 8
+    assert pl.read_parquet(run.segments).equals(whole)
+
+
 def test_a_slow_engine_loses_no_more_than_so_many_seconds(
     run: Run, tiny_files: Path, corpus: list[str]
 ) -> None:
