@@ -425,6 +425,12 @@ def test_bad_lines_are_listed_and_counted(run: Run, tiny_files: Path, tmp_path: 
 def test_a_corpus_without_documents_is_an_error(run: Run, tiny_files: Path, tmp_path: Path) -> None:
     path = tmp_path / "c.jsonl"
     path.write_text("", encoding="utf-8")
+    (tmp_path / "blank").mkdir()
+    for number in range(12):
+        (tmp_path / "blank" / f"{number:02}.txt").write_text(" ", encoding="utf-8")
+    told = r"^00\.txt, 01\.txt, 02\.txt and 9 more: holds no document \(12 bad lines; the first: 00"
+    with pytest.raises(InputError, match=told):
+        backtranslate(run, recipe_of(tiny_files), Scripted(), [str(tmp_path / "blank")])
     with pytest.raises(InputError, match="holds no document; check"):
         backtranslate(run, recipe_of(tiny_files), Scripted(), [str(path)])
     path.write_text("nope\n", encoding="utf-8")

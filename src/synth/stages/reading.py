@@ -24,6 +24,7 @@ from synth.text.control import Learnt, drawn, language, line
 from synth.text.segment import cut_all
 
 _BATCH = 1024  # documents that are cut together, and segments that are rendered together
+_NAMED = 3  # sources that an error names
 _CHARACTERS = 1 << 21  # of documents that are cut together; the last may have more
 
 
@@ -201,7 +202,10 @@ def _batches(items: Iterable[Document | BadLine]) -> Iterator[list[Document | Ba
 def no_document(sources: Sequence[Source], bad_lines: int, first_bad: str) -> InputError:
     """The error of a corpus without a document."""
     first = f" ({bad_lines} bad lines; the first: {first_bad})" if bad_lines else ""
-    names = ", ".join(dict.fromkeys(source.name for source in sources))
+    every = list(dict.fromkeys(source.name for source in sources))
+    names = ", ".join(every[:_NAMED])
+    if len(every) > _NAMED:
+        names += f" and {len(every) - _NAMED:,} more"
     return InputError(f"{names}: holds no document{first}; check the file and corpus.text")
 
 
