@@ -92,6 +92,27 @@ def test_draws_follow_the_distribution() -> None:
     assert logprobs[0] == pytest.approx(float(logits[0].log_softmax(-1)[tokens[0]]))
 
 
+@pytest.mark.parametrize("top_p", [1.0, 0.5])
+def test_a_draw_takes_one_number_whatever_the_size_of_the_vocabulary(top_p: float) -> None:
+    settings = Generate(temperature=1.0, top_p=top_p)
+    small, large = (_Draw(7, settings) for _ in range(2))
+    _pick(torch.zeros(1, 10), [small])
+    _pick(torch.zeros(1, 1000), [large])
+    assert small.number() == large.number()
+
+
+def test_the_least_and_the_greatest_number_draw_what_is_in_the_nucleus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logits = torch.tensor([[-torch.inf, 0.1, 0.5, 0.3, 0.1, -torch.inf]])
+    logits[0, 1:5] = logits[0, 1:5].log()
+    settings, drawn = Generate(temperature=1.0, top_p=0.75), []
+    for number in (2**-53, 0.62, 0.63, 1.0):
+        monkeypatch.setattr(_Draw, "number", lambda _, number=number: number)
+        drawn += _pick(logits, [_Draw(0, settings)])[0]
+    assert drawn == [2, 2, 3, 3]  # 0.5 of 0.8 is 0.625
+
+
 def test_rows_that_end_leave_the_batch_and_the_others_go_on(loaded: tuple[Any, Any]) -> None:
     model = loaded[0]
     hot = {"temperature": 1.3, "top_p": 1.0, "max_new_tokens": 60}

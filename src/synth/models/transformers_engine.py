@@ -1,7 +1,8 @@
 """Requests -> completions with transformers: batches of like length under a token budget.
 
-Each request has a seed of its own, and draws by the Gumbel-max trick (argmax of logits plus noise
-is a sample of the softmax), so a draw depends on its request and not on its batch.
+Each request has a seed of its own, and draws by one number a token: the first token at which the
+probabilities, summed in the vocabulary's order, reach it. So a draw depends on its request and not
+on its batch.
 """
 
 import contextlib
@@ -218,26 +219,28 @@ class Drawn(NamedTuple):
 
 
 class _Draw:
-    """The noise of one request, token by token."""
+    """The random numbers of one request, token by token."""
 
     def __init__(self, seed: int, settings: Generate) -> None:
         self.settings = settings
         self._generator = torch.Generator().manual_seed(seed % 2**63)
 
-    def noise(self, size: int) -> torch.Tensor:
-        """Exponential variables of the next token, one for each token of the vocabulary."""
-        return torch.empty(size).exponential_(generator=self._generator)
+    def number(self) -> float:
+        """A number of (0, 1] for the next token, whatever the vocabulary's size."""
+        return 1 - torch.rand(1, generator=self._generator, dtype=torch.float64).item()
 
 
 def _pick(logits: torch.Tensor, draws: Sequence[_Draw]) -> tuple[list[int], list[float]]:
     """The drawn token of each row of (rows, vocabulary), and its log-probability."""
     settings = draws[0].settings
-    choice = logprobs = logits.float().log_softmax(-1)
+    logprobs = logits.float().log_softmax(-1)
     if settings.temperature > 0:
-        choice = _nucleus(logprobs / settings.temperature, settings.top_p)
-        noise = torch.stack([draw.noise(choice.shape[1]) for draw in draws])
-        choice = choice - noise.log().to(choice.device)
-    token = choice.argmax(-1, keepdim=True)
+        shares = _nucleus(logprobs / settings.temperature, settings.top_p).softmax(-1)
+        reached = shares.cumsum(-1)
+        numbers = torch.tensor([[draw.number()] for draw in draws], device=reached.device)
+        token = (reached < numbers * reached[:, -1:]).sum(-1, keepdim=True)
+    else:
+        token = logprobs.argmax(-1, keepdim=True)
     return token[:, 0].tolist(), logprobs.gather(1, token)[:, 0].tolist()
 
 
