@@ -72,6 +72,25 @@ def test_a_killed_training_ends_as_an_undisturbed_one(tiny_files: Path, tmp_path
     assert not run.training.exists()
 
 
+def test_on_a_4_bit_base_a_killed_training_ends_as_an_undisturbed_one(
+    tiny_files: Path, tmp_path: Path
+) -> None:
+    sets = ["model.quantization=nf4", "finetune.steps=12", "finetune.keep_best=false"]
+    recipe = recipe_of(tiny_files, *sets)
+    run, whole = Run(tmp_path / "run"), Run(tmp_path / "whole")
+
+    def kill(progress: Progress) -> None:
+        if progress.done > 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(run, recipe, LocalModels(), kill)
+    assert finetune(run, recipe, LocalModels()).counts["resumed_from"] == 6
+    finetune(whole, recipe, LocalModels())
+    assert (run.adapter / WEIGHTS).read_bytes() == (whole.adapter / WEIGHTS).read_bytes()
+    assert info(run)["losses"] == info(whole)["losses"]
+
+
 def test_checkpoints_of_another_training_are_not_used(tiny_files: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     (run.training / "checkpoint-2").mkdir(parents=True)
