@@ -31,6 +31,7 @@ from synth.stages.common import learnt_pairs, split_pairs
 from synth.stages.finetune import finetune, lengths
 from synth.stages.merge import merge
 from synth.store.run import Run
+from tests.bases import WAYS, config_of
 from tests.conftest import PAIRS, write_jsonl
 from tests.hub import Fault, Hub
 from tests.hub.client import environment
@@ -299,6 +300,30 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(tiny_files: Path, tmp_p
         assert planned[key] == done[key]
     assert planned["epochs"] == round(4 * 4 / 21, 2)
     assert set(planned["memory_gib"]) == {"weights", "adapter", "activations"}
+
+
+@pytest.mark.parametrize(
+    ("way", "kept", "recomputed"),
+    [
+        ("qlora", 4.355, 1.243),
+        ("lora", 5.015, 1.931),
+        ("lesson", 3.406, 1.059),
+        ("plain", 4.603, 1.853),
+    ],
+)
+def test_the_planned_memory_is_near_what_a_card_was_seen_to_hold(
+    tmp_path: Path, way: str, kept: float, recomputed: float
+) -> None:
+    """GiB at the peak of a training of this very base, as tests/gpu finds them."""
+    config_of(layers=8).save_pretrained(tmp_path)
+    example = Example([5] * 1024, [-100] * 1000 + [5] * 24, shortened=True)
+    for checkpointing, taken in (("false", kept), ("true", recomputed)):
+        recipe = load_recipe("mistral-7b", [
+            f"model.base={tmp_path}", "finetune.batch=4", "finetune.max_tokens=1024",
+            f"finetune.gradient_checkpointing={checkpointing}", *WAYS[way],
+        ])  # fmt: skip
+        planned = LocalModels().plan(recipe, [example]).memory_gib
+        assert sum(planned.values()) == pytest.approx(taken, rel=0.2)
 
 
 def test_two_processes_train_one_adapter(tiny_files: Path, tmp_path: Path) -> None:
