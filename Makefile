@@ -1,5 +1,5 @@
-# make demo, and make test and its sisters for Ray, the browser and vLLM, each build what they need;
-# nothing has to be installed first.
+# make demo, and make test and its sisters for Ray, the browser, vLLM and a CUDA device, each build
+# what they need; nothing has to be installed first.
 PYTHON ?= python3
 VENV := .venv
 VLLM_VENV := .venv-vllm
@@ -8,7 +8,7 @@ CONSTRAINTS := .constraints.txt
 WEB := src/synth/report/web
 PAGE := src/synth/report/page.html
 
-.PHONY: demo test test-ray test-browser test-vllm check clean
+.PHONY: demo test test-ray test-browser test-vllm test-gpu check clean
 
 demo: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/synth run data/sample/corpus.jsonl --run runs/demo
@@ -30,6 +30,9 @@ test-browser: $(VENV)/ready $(PAGE)
 
 test-vllm: $(VLLM_VENV)/ready
 	$(VLLM_VENV)/bin/python -m pytest -m vllm tests/vllm
+
+test-gpu: $(VENV)/ready $(PAGE)
+	$(VENV)/bin/python -m pytest -m gpu tests/gpu
 
 check: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/ruff check .
