@@ -1,6 +1,7 @@
 """What backtranslating costs beside the engine, and how busy it keeps it: four ratios.
 
     python tests/benchmarks/backtranslate.py [--part vllm|transformers|pipeline|memory ...]
+        [--set section.key=value ...]
 
 vllm          synth's vllm engine against one `LLM.generate` over all prompts at once, both with the
               merged model (needs vLLM)
@@ -9,7 +10,8 @@ pipeline      reading, cutting, rendering and writing with an engine that answer
               a second of processor time, with nano's tokenizer and with one that costs nothing
 memory        the peak at `--documents` documents against that at a tenth of them
 
-Each part runs in processes of its own, on texts of nano's grammar. Prints one JSON object last.
+Each part runs in processes of its own, on texts of nano's grammar. `--set model.base=FOLDER` takes
+another base, as `tests/bases.py` makes. Prints one JSON object last.
 """
 
 import argparse
@@ -41,10 +43,11 @@ from synth.text.segment import cut  # noqa: E402
 
 SEED = 99
 _ROWS = 500  # distinct texts; more documents repeat them, numbered
+_SETS: list[str] = []  # what `--set` says
 
 
 def recipe_of(*overrides: str) -> Recipe:
-    """Nano, briefly trained: how well it asks is not what is measured."""
+    """Nano, or another base, briefly trained: how well it asks is not what is measured."""
     brief = (
         "finetune.steps=10",
         "finetune.eval_every=10",
@@ -52,7 +55,7 @@ def recipe_of(*overrides: str) -> Recipe:
         "prompt.keywords=0",
         "generate.scores=[]",
     )
-    return load_recipe("nano", [*brief, *overrides])
+    return load_recipe("nano", [*brief, *overrides, *_SETS])
 
 
 def write_corpus(path: Path, documents: int, paragraphs: int) -> None:
@@ -173,9 +176,10 @@ def one_by_one(folder: Path, documents: int) -> dict[str, float]:
     started = time.monotonic()
     with torch.inference_mode():
         for ids in prompts:
+            asked = torch.tensor([ids], device=model.device)
             model.generate(
-                input_ids=torch.tensor([ids]),
-                attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+                input_ids=asked,
+                attention_mask=torch.ones_like(asked),
                 max_new_tokens=recipe.generate.max_new_tokens,
                 do_sample=False,
                 pad_token_id=0,
@@ -218,6 +222,7 @@ def measured(work: str, documents: int, made: Path, folder: Path) -> dict[str, f
     if not (folder / "run").exists():
         shutil.copytree(made, folder / "run")
     command = [sys.executable, __file__, "--child", work, str(folder), str(documents)]
+    command += [part for one in _SETS for part in ("--set", one)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     print(work, documents, output.strip().splitlines()[-1], file=sys.stderr, flush=True)
     return dict(json.loads(output.strip().splitlines()[-1]))
@@ -233,8 +238,10 @@ def main() -> None:
     parser.add_argument("--segments", type=int, default=5000, help="of the vllm part")
     parser.add_argument("--texts", type=int, default=512, help="of the transformers part")
     parser.add_argument("--documents", type=int, default=200_000, help="of memory, at most")
+    parser.add_argument("--set", action="append", default=[], help="section.key=value")
     parser.add_argument("--child", nargs=3, metavar=("WORK", "FOLDER", "N"))
     args = parser.parse_args()
+    _SETS.extend(args.set)
     if args.child:
         child(args.child[0], Path(args.child[1]), int(args.child[2]))
         return

@@ -1,12 +1,13 @@
 """Training in the public lesson's way against ours, on the same pairs, base and machine.
 
-    python tests/benchmarks/finetune.py
+    python tests/benchmarks/finetune.py [--set model.base=FOLDER ...]
 
 The lesson: padded batches in random order, the loss over the whole text. Ours: batches of like
 length, the loss over the instruction alone. All else is the recipe's, and the same. Each way
 runs in its own process, in turn, `--rounds` times, and the best round counts. Supervised tokens
 are the instruction's and its eos, which is what there is to learn, whatever the loss covers. Both
-are measured by the instruction's held-out loss. Prints one JSON object last.
+are measured by the instruction's held-out loss. The card is the CUDA device, if there is one; a
+base for it is made by `tests/bases.py`. Prints one JSON object last.
 """
 
 import argparse
@@ -27,6 +28,8 @@ WAYS = {
 
 def measure(recipe_name: str, sets: list[str], steps: int, evals: int) -> dict[str, Any]:
     """Trains once in this process; held-out losses of the instruction by seconds of training."""
+    import torch
+
     from synth.models.local import LocalModels
     from synth.models.training import train_adapter
     from synth.recipe import load_recipe
@@ -44,23 +47,24 @@ def measure(recipe_name: str, sets: list[str], steps: int, evals: int) -> dict[s
     )
     train = examples(split.train, [""] * len(split.train), recipe, tokenizer)
     held_out = examples(split.held_out, [""] * len(split.held_out), learn_all, tokenizer)
-    stamps: list[float] = []
+    stamps: dict[int, float] = {}
 
-    def listen(_: Progress) -> None:
-        stamps.append(time.monotonic())
+    def listen(progress: Progress) -> None:
+        stamps.setdefault(int(progress.done), time.monotonic())
 
     with tempfile.TemporaryDirectory() as folder:
         trained = train_adapter(recipe, train, held_out, Path(folder) / "a", Path(folder), listen)
     losses = {p.step: p.held_out for p in trained.losses if p.held_out is not None}
     supervised = sum(len(tokenizer(p.instruction)["input_ids"]) for p in split.train)  # bos for eos
     # The first step pays for warming up; held-out passes and checkpoints are part of both ways.
-    seconds = stamps[-1] - stamps[0]
+    seconds = stamps[steps] - stamps[1]
     per_step = supervised / len(train) * recipe.finetune.batch * recipe.finetune.accumulation
     return {
         "seconds": seconds,
-        "supervised_tokens_per_second": per_step * (len(stamps) - 1) / seconds,
-        "losses": [(stamps[step - 1] - stamps[0], loss) for step, loss in losses.items()],
+        "supervised_tokens_per_second": per_step * (steps - 1) / seconds,
+        "losses": [(stamps[step] - stamps[1], loss) for step, loss in losses.items()],
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "card_peak_mib": torch.cuda.max_memory_allocated() / 2**20,
     }
 
 
@@ -103,6 +107,8 @@ def main() -> None:
         "lesson_peak_mib": round(lesson["peak_mib"]),
         "our_peak_mib": round(ours["peak_mib"]),
         "memory_ratio": round(ours["peak_mib"] / lesson["peak_mib"], 2),
+        "lesson_card_peak_mib": round(lesson["card_peak_mib"]),
+        "our_card_peak_mib": round(ours["card_peak_mib"]),
     }
     print(json.dumps(figures))
 
