@@ -23,7 +23,8 @@ from synth.store.run import Run
 from synth.text.control import Learnt, drawn, language, line
 from synth.text.segment import cut_all
 
-_BATCH = 1024  # documents that are cut together, and segments that are rendered together
+_BATCH = 1024  # documents that are cut together
+_RENDERED = 512  # segments that are rendered together: meanwhile the engine is given nothing
 _NAMED = 3  # sources that an error names
 _CHARACTERS = 1 << 21  # of documents that are cut together; the last may have more
 
@@ -186,7 +187,7 @@ def pending(
 
 
 def _batches(items: Iterable[Document | BadLine]) -> Iterator[list[Document | BadLine]]:
-    """The items in order, as many at a time as are read, cut and rendered together."""
+    """The items in order, as many at a time as are cut together."""
     batch: list[Document | BadLine] = []
     characters = 0
     for item in items:
@@ -242,7 +243,7 @@ def _requests(
 ) -> Iterator[list[Asked]]:
     """The documents' segments are added to the file; their requests come out, some at a time."""
     segments = _segments(documents, asking.recipe.corpus, account)
-    while chunk := list(itertools.islice(segments, _BATCH)):
+    while chunk := list(itertools.islice(segments, _RENDERED)):
         following = iter(asking.of([segment for segment in chunk if not segment.skip]))
         asked = [(segment, []) if segment.skip else next(following) for segment in chunk]
         add(
