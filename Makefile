@@ -7,15 +7,17 @@ PIP := -m pip --disable-pip-version-check
 CONSTRAINTS := .constraints.txt
 WEB := src/synth/report/web
 PAGE := src/synth/report/page.html
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: demo test test-ray test-browser test-vllm test-gpu check clean
 
 demo: $(VENV)/ready $(PAGE)
 	$(VENV)/bin/synth run data/sample/corpus.jsonl --run runs/demo
 
-# Workers share the processors: a thread each, and no more of them than memory is likely to hold.
+# Workers share the processors: a thread each, one more of them than processors since one or another
+# always waits, and no more than memory is likely to hold.
 test: $(VENV)/ready $(PAGE)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 test-ray: $(VENV)/ready
 	$(VENV)/bin/python -m pytest -m ray tests/test_ray.py tests/test_ray_nodes.py
