@@ -231,7 +231,10 @@ def test_what_changes_nothing_is_reused_and_what_changes_a_row_makes_that_row_ag
     assert asked("corpus.max_chars=200") > 1
 
 
-@pytest.mark.parametrize(("documents", "characters"), [(1, 1 << 20), (3, 1 << 20), (100, 60)])
+@pytest.mark.parametrize(
+    ("documents", "characters", "seconds"),
+    [(1, 1 << 20, 9), (3, 1 << 20, 9), (100, 60, 9), (100, 1 << 20, 0)],
+)
 def test_segments_do_not_hang_on_how_many_documents_are_cut_together(
     run: Run,
     tiny_files: Path,
@@ -239,12 +242,14 @@ def test_segments_do_not_hang_on_how_many_documents_are_cut_together(
     monkeypatch: pytest.MonkeyPatch,
     documents: int,
     characters: int,
+    seconds: int,
 ) -> None:
     backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
     whole = pl.read_parquet(run.segments)
     run.forget("backtranslate")
     monkeypatch.setattr("synth.stages.reading._BATCH", documents)
     monkeypatch.setattr("synth.stages.reading._CHARACTERS", characters)
+    monkeypatch.setattr("synth.stages.reading._PATIENCE", seconds)
     again = backtranslate(run, recipe_of(tiny_files), Scripted(), corpus)
     assert again.counts["reused"] == again.counts["candidates"] == 8
     assert pl.read_parquet(run.segments).equals(whole)

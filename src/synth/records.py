@@ -41,7 +41,7 @@ class Pair:
         return content_id(self.instruction, self.response)
 
 
-_NOTHING: dict[str, str] = {}
+_NOTHING: dict[str, str] = {}  # of many; nobody writes to it
 
 
 class Document(NamedTuple):

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -27,6 +28,7 @@ _BATCH = 1024  # documents that are cut together
 _RENDERED = 512  # segments that are rendered together: meanwhile the engine is given nothing
 _NAMED = 3  # sources that an error names
 _CHARACTERS = 1 << 21  # of documents that are cut together; the last may have more
+_PATIENCE = 1.0  # seconds that a document waits for others
 
 
 @dataclass(slots=True)
@@ -187,15 +189,15 @@ def pending(
 
 
 def _batches(items: Iterable[Document | BadLine]) -> Iterator[list[Document | BadLine]]:
-    """The items in order, as many at a time as are cut together."""
+    """The items in order, as many at a time as are cut together; fewer where they come slowly."""
     batch: list[Document | BadLine] = []
-    characters = 0
+    characters, due = 0, time.monotonic() + _PATIENCE
     for item in items:
         batch.append(item)
         characters += len(item.text) if isinstance(item, Document) else 0
-        if len(batch) >= _BATCH or characters >= _CHARACTERS:
+        if len(batch) >= _BATCH or characters >= _CHARACTERS or time.monotonic() >= due:
             yield batch
-            batch, characters = [], 0
+            batch, characters, due = [], 0, time.monotonic() + _PATIENCE
     if batch:
         yield batch
 

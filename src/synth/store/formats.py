@@ -26,10 +26,9 @@ _REMOTE_COLUMN = 1 << 22  # the same, where asking takes its time
 _ROWS = 1024  # rows of a parquet file that are in memory at once
 _HALF = "half a surrogate pair, which is no Unicode text"
 _STEP = 64  # documents between two tellings of how far a file was read
-_decoded = (
-    json.JSONDecoder().raw_decode
-)  # made once, and called without what `loads` looks at first
 _JSON_SPACE = " \t\r\n"
+_decoded = json.JSONDecoder().raw_decode
+"""A value and where it ends, without what `loads` looks at first; that takes as long again."""
 
 
 @dataclass(slots=True)
