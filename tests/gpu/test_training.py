@@ -139,8 +139,7 @@ def test_training_takes_the_memory_that_was_planned(
     torch.cuda.reset_peak_memory_stats()
     finetune(Run(tmp_path), recipe, LocalModels())
     taken = (torch.cuda.max_memory_allocated() - before) / 2**30
-    print(f"planned {planned}, {sum(planned.values()):.3f} GiB; taken {taken:.3f} GiB")  # noqa: T201
-    assert sum(planned.values()) == pytest.approx(taken, rel=0.2)
+    assert sum(planned.values()) == pytest.approx(taken, rel=0.2), planned
 
 
 def test_the_loss_on_the_card_is_that_of_the_processor(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ class SupervisedTrainer(SFTTrainer):  # type: ignore[misc]  # trl is not typed
         kinds = {name: p.dtype for name, p in self.model.named_parameters() if p.requires_grad}
         super()._load_from_checkpoint(*args, **values)
         for name, parameter in self.model.named_parameters():
-            parameter.data = parameter.data.to(kinds.get(name, parameter.dtype))
+            if name in kinds:
+                parameter.data = parameter.data.to(kinds[name])
 
     def compute_loss(
         self,
