@@ -14,7 +14,8 @@ from synth.records import Document
 Span = tuple[int, int]
 
 LINE_END = re.compile(r"\r\n?|\n")  # as CommonMark has it; str.splitlines knows eight more
-_SIGN = re.compile(r"(?:\A|[\r\n]) {0,3}(?:#{1,6}[ \t]|`{3}|~{3})")
+_SIGN = re.compile(r" {0,3}(?:#{1,6}[ \t]|`{3}|~{3})")
+_LATER_SIGN = re.compile(rf"[\r\n]{_SIGN.pattern}")  # with a beginning of its own it is slow
 _FENCE_OF_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*(?:\r\n?|\n)")
 _FRONT_MATTER_LINE = re.compile(r"[ \t]|- |#|[^\s:][^:]*:(?:\s|$)|$")
 _CODE = {"fence", "code_block", "html_block", "table_open"}
@@ -62,7 +63,7 @@ def is_markdown(document: Document, markup: str) -> bool:
     text = document.text
     # To look for one character first is ten times as quick.
     signs = "#" in text or ("`" in text and "```" in text) or ("~" in text and "~~~" in text)
-    return signs and _SIGN.search(text) is not None
+    return signs and bool(_SIGN.match(text) or _LATER_SIGN.search(text))
 
 
 def parse(text: str) -> Markdown:
